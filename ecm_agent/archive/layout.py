@@ -1,0 +1,94 @@
+"""What the writer and both readers of a document agree on: its head, its sections, and what a fault is called."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from ecm_agent.errors import ArchiveInvalid
+from ecm_agent.model.manifest import FORMAT, VERSION, Manifest
+from ecm_agent.model.records import RECORD_TYPES, Batch, Chunk, Cluster, Edge, RecordType
+
+SECTIONS: dict[str, RecordType] = {kind.section: kind for kind in RECORD_TYPES}
+REQUIRED = (Chunk.section, Edge.section, Cluster.section)
+"""Sections that every `ecm-archive` 1.0 has."""
+
+MAX_RECORD_BYTES = 1 << 30
+"""A record's JSON may be this long. SQLite by default holds no value over 10^9 bytes, so every row fits."""
+
+MAX_DEPTH = 64
+"""How deep a document may nest; its own records need five levels."""
+
+
+class Head(Struct, frozen=True):
+    """The first keys of a document."""
+
+    format: str
+    version: str
+    created: str
+
+    def check(self) -> None:
+        """Raise `ArchiveInvalid` for a format or version this program does not read."""
+        if self.format != FORMAT:
+            raise ArchiveInvalid(f"Invalid archive format: {self.format!r} is not {FORMAT!r}.")
+        if self.version != VERSION:
+            raise ArchiveInvalid(
+                f"Invalid archive format: version {self.version!r} is not {VERSION!r}, the only one known.",
+                hint="A newer ecm-agent may read it.",
+            )
+
+
+class Digests(Struct, frozen=True):
+    """The trailing proof: SHA-256, in hexadecimal, of each section's record lines as they stand in the file."""
+
+    algorithm: str
+    sections: dict[str, str]
+
+
+Part: TypeAlias = tuple[str, Batch]
+"""A section's name and some of its records, in order."""
+
+_DECODERS = {kind.section: msgspec.json.Decoder(list[kind]) for kind in RECORD_TYPES}  # type: ignore[valid-type] # the kinds are known at run time only
+_MANIFEST = msgspec.json.Decoder(Manifest)
+_ITEM = re.compile(r"\$\[(\d+)\]")
+
+
+def decode_records(section: str, json_array: bytes, first: int) -> Batch:
+    """Decode a JSON array of records, the first of which is number `first` of its section.
+
+    Raises `ArchiveInvalid` naming the record and the field that has the wrong type, and `msgspec.DecodeError` (which
+    is no `ValidationError`) for bytes that are not JSON.
+    """
+    try:
+        batch: Batch = _DECODERS[section].decode(json_array)
+    except msgspec.ValidationError as error:
+        where = _ITEM.sub(lambda match: f"{section}[{first + int(match[1])}]", str(error), count=1)
+        raise ArchiveInvalid(f"Invalid archive format: {where}.") from None
+    except RecursionError:
+        raise too_deep() from None
+    return batch
+
+
+def decode_manifest(json_object: bytes) -> Manifest:
+    """Decode the `metadata` object. Raises as `decode_records` does."""
+    try:
+        return _MANIFEST.decode(json_object)
+    except msgspec.ValidationError as error:
+        raise ArchiveInvalid(f"Invalid archive format: {error} in metadata.") from None
+    except RecursionError:
+        raise too_deep() from None
+
+
+def too_deep() -> ArchiveInvalid:
+    return ArchiveInvalid(f"Invalid archive format: it nests deeper than {MAX_DEPTH} levels.")
+
+
+def too_long() -> ArchiveInvalid:
+    return ArchiveInvalid(f"Invalid archive format: a record is longer than {MAX_RECORD_BYTES} bytes.")
+
+
+def not_json(detail: str) -> ArchiveInvalid:
+    return ArchiveInvalid(f"Invalid archive format: not JSON ({detail}).")

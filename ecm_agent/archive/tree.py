@@ -1,0 +1,164 @@
+"""The general reader: any valid JSON document of the archive's shape, keys in any order, streamed by ijson."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from ecm_agent.archive.container import BLOCK
+from ecm_agent.archive.layout import (
+    MAX_DEPTH,
+    REQUIRED,
+    SECTIONS,
+    Head,
+    Part,
+    decode_manifest,
+    decode_records,
+    not_json,
+    too_deep,
+)
+from ecm_agent.errors import ArchiveInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ecm_agent.archive.container import ByteSource
+    from ecm_agent.model.manifest import Manifest
+
+_Event: TypeAlias = tuple[str, Any]
+_BATCH = 64
+_HEAD = {"format", "version", "created", "metadata"}
+_LONGEST_ESCAPE = len(rb"\ud83d\ude00")
+_WHOLE_CHARACTERS = re.compile(
+    rb"(?:[^\\]++|\\(?:[^u]|u(?:[^dD]|[dD][0-7]|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})))*+", re.DOTALL
+)
+_OPEN, _CLOSE = ("start_map", "start_array"), ("end_map", "end_array")
+
+
+class TreeDocument:
+    """One reading of a document from its start."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._events = _events(source)
+
+    def manifest(self) -> Manifest:
+        """Read on until the head and the metadata are known, which may be the whole document."""
+        head: dict[str, Any] = {}
+        for key, event in self._keys():
+            if key in _HEAD:
+                head[key] = self._build(event)
+            else:
+                self._skip(event)
+            if len(head) == len(_HEAD):
+                break
+        return _manifest(head)
+
+    def parts(self) -> Iterator[Part]:
+        """Read every section, and the document to its end."""
+        seen = set()
+        for key, event in self._keys():
+            if key in seen:
+                raise ArchiveInvalid(f"Invalid archive format: {key!r} is there twice.")
+            seen.add(key)
+            if key in SECTIONS:
+                yield from self._section(key, event)
+            else:
+                self._skip(event)
+        for section in REQUIRED:
+            if section not in seen:
+                raise ArchiveInvalid(f"Invalid archive format: it has no {section!r}.")
+
+    def _keys(self) -> Iterator[tuple[str, _Event]]:
+        """Give each key of the document with the first event of its value, which the caller must use up."""
+        if next(self._events, None) != ("start_map", None):
+            raise ArchiveInvalid("Invalid archive format: not a JSON object.")
+        for event, key in self._events:
+            if event == "map_key":
+                yield key, next(self._events)
+
+    def _section(self, section: str, event: _Event) -> Iterator[Part]:
+        if event[0] != "start_array":
+            raise ArchiveInvalid(f"Invalid archive format: {section!r} is not an array.")
+        first, records = 0, []
+        for item in self._events:
+            if item[0] == "end_array":
+                break
+            records.append(self._build(item))
+            if len(records) == _BATCH:
+                yield section, _typed(section, records, first)
+                first, records = first + len(records), []
+        if records:
+            yield section, _typed(section, records, first)
+
+    def _build(self, event: _Event) -> Any:  # noqa: ANN401 (any JSON value)
+        import ijson
+
+        builder = ijson.ObjectBuilder()
+        for item in self._value(event):
+            builder.event(*item)
+        return builder.value
+
+    def _skip(self, event: _Event) -> None:
+        for _ in self._value(event):
+            pass
+
+    def _value(self, event: _Event) -> Iterator[_Event]:
+        """Give the events of one value, of which the first has been read already."""
+        depth = 0
+        while True:
+            yield event
+            depth += (event[0] in _OPEN) - (event[0] in _CLOSE)
+            if depth == 0:
+                return
+            if depth > MAX_DEPTH:
+                raise too_deep()
+            event = next(self._events)
+
+
+class _WholeCharacters:
+    r"""A source that refuses half a surrogate pair (`\\ud800` alone), which the parser would turn into `?` unasked."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self._kept = b""
+
+    def read(self, size: int, /) -> bytes:
+        block = self._kept + (fresh := self._source.read(size))
+        good = match.end() if (match := _WHOLE_CHARACTERS.match(block)) else 0
+        if len(block) - good >= _LONGEST_ESCAPE or (block[good:] and not fresh):
+            raise not_json(f"{block[good : good + 6]!r} is half a character")
+        self._kept = block[good:]
+        # An empty answer would mean the end; a block cut within its only escape is completed first.
+        return block[:good] if good or not fresh else self.read(size)
+
+
+def _events(source: ByteSource) -> Iterator[_Event]:
+    import ijson
+
+    try:
+        yield from ijson.basic_parse(_WholeCharacters(source), use_float=True, buf_size=BLOCK)
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        raise not_json(str(error).partition("\n")[0].strip()) from None
+
+
+def _manifest(head: dict[str, Any]) -> Manifest:
+    try:
+        msgspec.convert(head, Head).check()
+    except msgspec.ValidationError:
+        raise ArchiveInvalid("Invalid archive format: it does not say what it is.") from None
+    if "metadata" not in head:
+        raise ArchiveInvalid("Invalid archive format: it has no 'metadata'.")
+    return decode_manifest(_encode(head["metadata"], "metadata"))
+
+
+def _typed(section: str, records: list[Any], first: int) -> Any:  # noqa: ANN401 (see Batch)
+    return decode_records(section, _encode(records, section), first)
+
+
+def _encode(value: Any, where: str) -> bytes:  # noqa: ANN401 (any JSON value)
+    try:
+        return msgspec.json.encode(value)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise ArchiveInvalid(f"Invalid archive format: {where} holds a value that cannot be: {error}.") from None

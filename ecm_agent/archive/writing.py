@@ -1,0 +1,62 @@
+"""Records → document: one record a line, sections in their fixed order, digests at the end."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ecm_agent.archive.layout import Head
+from ecm_agent.errors import EcmError
+from ecm_agent.model.manifest import FORMAT, VERSION, Manifest
+from ecm_agent.model.records import RECORD_TYPES, Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ecm_agent.archive.container import ByteSink
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def write_document(sink: ByteSink, manifest: Manifest, batches: Iterable[Batch]) -> None:
+    """Write a whole document. `batches` come in the order of `RECORD_TYPES`, as many records as `manifest` counts.
+
+    Raises `EcmError` when they do not: a manifest is a promise, and the writer keeps it or fails.
+    """
+    head = _ENCODER.encode(Head(FORMAT, VERSION, manifest.created))
+    sink.write(head[:-1] + b',\n"metadata":' + _ENCODER.encode(manifest))
+    digests = {}
+    groups = groupby(batches, key=lambda batch: batch[0].section)
+    waiting = next(groups, None)
+    for kind in RECORD_TYPES:
+        announced = manifest.count(kind)
+        if announced is None:
+            continue
+        given = waiting[1] if waiting and waiting[0] == kind.section else ()
+        written, digests[kind.section] = _write_section(sink, kind.section, given)
+        if written != announced:
+            raise EcmError(f"The store gave {written} {kind.section}, but had counted {announced}.")
+        waiting = next(groups, None) if given else waiting
+    if waiting:
+        raise EcmError(f"The store gave {waiting[0]}, which its manifest does not announce at this place.")
+    sink.write(b',\n"digests":' + _ENCODER.encode({"algorithm": "sha256", "sections": digests}) + b"\n}\n")
+
+
+def _write_section(sink: ByteSink, section: str, batches: Iterable[Batch]) -> tuple[int, str]:
+    digest, written = hashlib.sha256(), 0
+    sink.write(b',\n"%s":[\n' % section.encode())
+    for batch in batches:
+        # A JSON string holds no raw line feed, so every line feed here ends a record.
+        lines = _ENCODER.encode_lines(batch).replace(b"\n", b",\n")[:-2]
+        lines = b",\n" + lines if written else lines
+        sink.write(lines)
+        digest.update(lines)
+        written += len(batch)
+    if written:
+        sink.write(b"\n")
+        digest.update(b"\n")
+    sink.write(b"]")
+    return written, digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Where archives are kept, as opaque bytes under a name."""

@@ -1,0 +1,60 @@
+"""The manifest: what an archive says about itself, before its records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from ecm_agent.model.records import Chunk, Cluster, Edge, Membership, RecordType, Vector, VectorClock
+
+FORMAT = "ecm-archive"
+VERSION = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of a store to export. `projects=None` means all of them."""
+
+    projects: tuple[str, ...] | None = None
+    vectors: bool = True
+
+
+class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=True):
+    """Counts, projects, and what is *not* in the archive. An absent count means the section is not announced.
+
+    `left_out` maps each table that is not in this archive, though the store holds rows of it, to their number.
+    `dangling` counts rows that were left behind because a row they refer to does not exist, by table.
+    `selected_projects` is present when only some projects were exported.
+    """
+
+    version: str
+    created: str
+    chunk_count: int
+    edge_count: int
+    cluster_count: int
+    projects: list[str] = []
+    membership_count: int | None = None
+    vector_clock_count: int | None = None
+    vector_count: int | None = None
+    schema_version: int | None = None
+    generator: str | None = None
+    selected_projects: list[str] | None = None
+    left_out: dict[str, int] = {}
+    dangling: dict[str, int] = {}
+
+    def count(self, kind: RecordType) -> int | None:
+        """How many records of a kind the archive announces; `None` where it announces none."""
+        return {
+            Chunk: self.chunk_count,
+            Edge: self.edge_count,
+            Cluster: self.cluster_count,
+            Membership: self.membership_count,
+            VectorClock: self.vector_clock_count,
+            Vector: self.vector_count,
+        }[kind]
+
+    @property
+    def partial(self) -> bool:
+        """Whether the store it came from held more than this archive does."""
+        return self.selected_projects is not None or bool(self.left_out)

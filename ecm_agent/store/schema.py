@@ -1,0 +1,230 @@
+"""ECM's tables: how each column is called in a record, and the schema of an empty store (version 2).
+
+Real stores are of many generations, with more or fewer columns than these; code that reads one asks it which it has.
+The schema follows the stores the original program wrote (ECM 0.1.0); the SQL is our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from ecm_agent.model.records import (
+    Chunk,
+    Cluster,
+    Edge,
+    Membership,
+    RecordType,
+    Vector,
+    VectorClock,
+    VectorClockData,
+)
+
+SCHEMA_VERSION = 2
+
+
+class Kind(Enum):
+    """What a column is meant to hold."""
+
+    TEXT = auto()
+    INTEGER = auto()
+    REAL = auto()
+    BLOB = auto()
+    JSON = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column and the record attribute it becomes. `json_type` is what the JSON text of the column must be.
+
+    A derived field has no column of its own: the query that reads the table works it out, and nothing writes it.
+    """
+
+    attribute: str
+    column: str
+    kind: Kind
+    nullable: bool = True
+    json_type: Any = None
+    derived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table and the kind of record its rows become. `fields` are in the order of the record's attributes."""
+
+    name: str
+    record: RecordType
+    fields: tuple[Field, ...]
+    required: bool = True
+
+    @property
+    def key(self) -> str:
+        """The column that names a row in messages."""
+        return self.fields[0].column
+
+
+def _text(attribute: str, column: str = "", *, nullable: bool = False) -> Field:
+    return Field(attribute, column or attribute, Kind.TEXT, nullable)
+
+
+def _integer(attribute: str) -> Field:
+    return Field(attribute, attribute, Kind.INTEGER)
+
+
+def _json(attribute: str, json_type: Any, column: str = "", *, nullable: bool = True) -> Field:  # noqa: ANN401 (a type)
+    return Field(attribute, column or attribute, Kind.JSON, nullable, json_type)
+
+
+CHUNKS = Table(
+    "chunks",
+    Chunk,
+    (
+        _text("id"),
+        _text("session_slug"),
+        _text("content"),
+        _text("start_time"),
+        _text("end_time"),
+        _json("turn_indices", list[int], nullable=False),
+        _json("vector_clock", VectorClockData),
+        _text("session_id"),
+        _text("project_path", nullable=True),
+        _text("agent_id", nullable=True),
+        _text("team_name", nullable=True),
+        _integer("spawn_depth"),
+        _integer("code_block_count"),
+        _integer("tool_use_count"),
+        _integer("approx_tokens"),
+        _text("created_at", nullable=True),
+    ),
+)
+EDGES = Table(
+    "edges",
+    Edge,
+    (
+        _text("source", "source_chunk_id"),
+        _text("target", "target_chunk_id"),
+        _text("type", "edge_type"),
+        _text("reference_type", nullable=True),
+        Field("weight", "initial_weight", Kind.REAL, nullable=False),
+        _json("vector_clock", VectorClockData),
+        _text("id"),
+        _integer("link_count"),
+        _text("created_at"),
+    ),
+)
+CLUSTERS = Table(
+    "clusters",
+    Cluster,
+    (
+        _text("id"),
+        _text("name", nullable=True),
+        _text("description", nullable=True),
+        Field("member_chunk_ids", "member_chunk_ids", Kind.JSON, json_type=list[str], derived=True),
+        Field("centroid", "centroid", Kind.BLOB),
+        _json("exemplar_ids", list[str]),
+        _text("membership_hash", nullable=True),
+        _text("created_at", nullable=True),
+        _text("refreshed_at", nullable=True),
+    ),
+)
+MEMBERSHIPS = Table(
+    "chunk_clusters",
+    Membership,
+    (_text("chunk_id"), _text("cluster_id"), Field("distance", "distance", Kind.REAL, nullable=False)),
+)
+VECTOR_CLOCKS = Table(
+    "vector_clocks",
+    VectorClock,
+    (
+        _text("id"),
+        _text("project_slug"),
+        _json("clock", VectorClockData, "clock_data", nullable=False),
+        _text("updated_at", nullable=True),
+    ),
+    required=False,
+)
+VECTORS = Table(
+    "vectors",
+    Vector,
+    (
+        _text("chunk_id", "id"),
+        Field("embedding", "embedding", Kind.BLOB, nullable=False),
+        _text("orphaned_at", nullable=True),
+        _text("last_accessed", nullable=True),
+        _text("model_id", nullable=True),
+    ),
+    required=False,
+)
+
+TABLES = (CHUNKS, EDGES, CLUSTERS, MEMBERSHIPS, VECTOR_CLOCKS, VECTORS)
+"""In the order of an archive's sections."""
+
+CREATE_VECTORS = "CREATE TABLE vectors (id TEXT PRIMARY KEY, embedding BLOB NOT NULL)"
+"""The memory program makes this table when it stores its first vector, so a store may lack it."""
+
+CREATE_STORE = f"""
+CREATE TABLE chunks (
+  id TEXT PRIMARY KEY,
+  session_id TEXT NOT NULL,
+  session_slug TEXT NOT NULL,
+  turn_indices TEXT NOT NULL,
+  start_time TEXT NOT NULL,
+  end_time TEXT NOT NULL,
+  content TEXT NOT NULL,
+  code_block_count INTEGER DEFAULT 0,
+  tool_use_count INTEGER DEFAULT 0,
+  approx_tokens INTEGER DEFAULT 0,
+  created_at TEXT DEFAULT CURRENT_TIMESTAMP,
+  agent_id TEXT,
+  vector_clock TEXT,
+  spawn_depth INTEGER DEFAULT 0
+);
+CREATE TABLE edges (
+  id TEXT PRIMARY KEY,
+  source_chunk_id TEXT NOT NULL REFERENCES chunks(id) ON DELETE CASCADE,
+  target_chunk_id TEXT NOT NULL REFERENCES chunks(id) ON DELETE CASCADE,
+  edge_type TEXT NOT NULL,
+  reference_type TEXT,
+  initial_weight REAL NOT NULL DEFAULT 1.0,
+  created_at TEXT NOT NULL,
+  vector_clock TEXT,
+  link_count INTEGER DEFAULT 1
+);
+CREATE TABLE clusters (
+  id TEXT PRIMARY KEY,
+  name TEXT,
+  description TEXT,
+  centroid BLOB,
+  exemplar_ids TEXT,
+  membership_hash TEXT,
+  created_at TEXT DEFAULT CURRENT_TIMESTAMP,
+  refreshed_at TEXT
+);
+CREATE TABLE chunk_clusters (
+  chunk_id TEXT NOT NULL REFERENCES chunks(id) ON DELETE CASCADE,
+  cluster_id TEXT NOT NULL REFERENCES clusters(id) ON DELETE CASCADE,
+  distance REAL NOT NULL,
+  PRIMARY KEY (chunk_id, cluster_id)
+);
+CREATE TABLE vector_clocks (
+  id TEXT PRIMARY KEY,
+  project_slug TEXT NOT NULL,
+  clock_data TEXT NOT NULL,
+  updated_at TEXT DEFAULT CURRENT_TIMESTAMP
+);
+{CREATE_VECTORS};
+CREATE TABLE schema_version (
+  version INTEGER PRIMARY KEY,
+  applied_at TEXT DEFAULT CURRENT_TIMESTAMP
+);
+CREATE INDEX idx_chunks_session ON chunks(session_id);
+CREATE INDEX idx_chunks_session_slug ON chunks(session_slug);
+CREATE INDEX idx_chunks_start_time ON chunks(start_time);
+CREATE INDEX idx_edges_source ON edges(source_chunk_id);
+CREATE INDEX idx_edges_target ON edges(target_chunk_id);
+CREATE INDEX idx_edges_type ON edges(edge_type);
+CREATE INDEX idx_chunk_clusters_cluster ON chunk_clusters(cluster_id);
+CREATE INDEX idx_vector_clocks_project ON vector_clocks(project_slug);
+INSERT INTO schema_version (version) VALUES ({SCHEMA_VERSION});
+"""  # noqa: S608 (all of it is ours)

@@ -1,0 +1,211 @@
+"""The store at one instant: counted, listed and read within one transaction, without writing a byte."""
+
+from __future__ import annotations
+
+import difflib
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from ecm_agent import __version__
+from ecm_agent.errors import UsageError
+from ecm_agent.model.manifest import VERSION, Manifest, Selection
+from ecm_agent.store.base import Oddity
+from ecm_agent.store.cells import lenient_text
+from ecm_agent.store.connection import columns_of
+from ecm_agent.store.reading import RowReader, row_name
+from ecm_agent.store.schema import CHUNKS, CLUSTERS, EDGES, MEMBERSHIPS, TABLES, VECTOR_CLOCKS, VECTORS
+from ecm_agent.store.writing import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ecm_agent.model.records import Batch
+    from ecm_agent.store.reading import Row
+    from ecm_agent.store.schema import Table
+
+MAX_ODDITIES = 20
+"""How many odd rows are named; all are counted."""
+
+_FIRST_ROWID, _LAST_ROWID = -(2**63), 2**63 - 1
+_ROWS = {CHUNKS: 128, CLUSTERS: 32}
+_ROWS_DEFAULT = 1024
+
+# The project slugs asked for; empty and unused when all are.
+_PROJECTS = "temp.ecm_agent_projects"
+_ASKED = f"IN (SELECT slug FROM {_PROJECTS})"  # noqa: S608 (ours)
+_REFERENCES = {EDGES: ("source_chunk_id", "target_chunk_id"), MEMBERSHIPS: ("chunk_id",)}
+
+
+class SqliteSnapshot:
+    """See `store.base.Snapshot`. The connection has an open read transaction and outlives the snapshot."""
+
+    def __init__(self, connection: sqlite3.Connection, selection: Selection, created: str) -> None:
+        self._connection = connection
+        self._selection = selection
+        self._columns = {table: columns_of(connection, table.name) for table in TABLES}
+        self.oddities: list[Oddity] = []
+        self.odd_rows = 0
+        self._ask_for(self._all_projects())
+        self.manifest = self._manifest(created)
+
+    def batches(self) -> Iterator[Batch]:
+        for table in TABLES:
+            if self.manifest.count(table.record) is not None:
+                yield from self._batches_of(table)
+
+    def _batches_of(self, table: Table) -> Iterator[Batch]:
+        reader = RowReader(table, self._columns[table])
+        for rows in self._pages(table, reader.selected):
+            batch, oddities = reader.read(rows)
+            self._note(oddities)
+            yield batch
+
+    def _note(self, oddities: list[Oddity]) -> None:
+        self.odd_rows += len({oddity.row for oddity in oddities})
+        self.oddities += oddities[: MAX_ODDITIES - len(self.oddities)]
+
+    def _pages(self, table: Table, columns: list[str]) -> Iterator[list[Row]]:
+        """Read a table in the order it was written, some rows at a time, so that one bad row costs one page."""
+        values = ", ".join(self._expression(table, column) for column in columns)
+        sql = (
+            f"SELECT {values}, t.rowid FROM main.{table.name} t "  # noqa: S608 (names are ours or quoted)
+            f"WHERE t.rowid >= ? AND {self._wanted(table)} ORDER BY t.rowid LIMIT ?"
+        )
+        start, limit = _FIRST_ROWID, _ROWS.get(table, _ROWS_DEFAULT)
+        while rows := self._page(sql, start, limit):
+            last: Any = rows[-1][-1]  # a rowid is an integer
+            yield [row[:-1] for row in rows]
+            if len(rows) < limit or last == _LAST_ROWID:
+                return
+            start = last + 1
+
+    def _page(self, sql: str, start: int, limit: int) -> list[Row]:
+        try:
+            return self._connection.execute(sql, (start, limit)).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        self._connection.text_factory = lenient_text
+        try:
+            return self._connection.execute(sql, (start, limit)).fetchall()
+        finally:
+            self._connection.text_factory = str
+
+    def _expression(self, table: Table, column: str) -> str:
+        if table is CLUSTERS and column == "member_chunk_ids":
+            return (
+                "(SELECT json_group_array(chunk_id) FROM (SELECT m.chunk_id FROM main.chunk_clusters m "  # noqa: S608 (names are ours)
+                f"WHERE m.cluster_id = t.id AND typeof(m.chunk_id) = 'text' AND {self._chunk('m.chunk_id')} "
+                "ORDER BY m.rowid))"
+            )
+        if table is CLUSTERS and column == "exemplar_ids" and self._selection.projects is not None:
+            return (
+                "CASE WHEN json_valid(t.exemplar_ids) THEN (SELECT json_group_array(e.value) "  # noqa: S608 (as above)
+                f"FROM json_each(t.exemplar_ids) e WHERE {self._chunk('e.value')}) END"
+            )
+        return f"t.{quoted(column)}"
+
+    def _chunk(self, key: str) -> str:
+        """Give the condition that a key is the id of a selected chunk."""
+        asked = "" if self._selection.projects is None else f" AND c.session_slug {_ASKED}"
+        return f"EXISTS (SELECT 1 FROM main.chunks c WHERE c.id = {key}{asked})"  # noqa: S608 (names are ours)
+
+    def _wanted(self, table: Table) -> str:
+        """Give the condition that a row of a table belongs to the export."""
+        conditions = [self._chunk(f"t.{column}") for column in _REFERENCES.get(table, ())]
+        if table is MEMBERSHIPS:
+            conditions.append("EXISTS (SELECT 1 FROM main.clusters k WHERE k.id = t.cluster_id)")
+        elif self._selection.projects is not None:
+            conditions += {
+                CHUNKS: [f"+t.session_slug {_ASKED}"],
+                VECTOR_CLOCKS: [f"+t.project_slug {_ASKED}"],
+                VECTORS: [self._chunk("t.id")],
+                CLUSTERS: [self._has_member()],
+            }.get(table, [])
+        return " AND ".join(conditions) or "1"
+
+    def _has_member(self) -> str:
+        """Give the condition that a cluster has a selected member."""
+        member = self._chunk("m.chunk_id")
+        return f"EXISTS (SELECT 1 FROM main.chunk_clusters m WHERE m.cluster_id = t.id AND {member})"  # noqa: S608 (ours)
+
+    def _manifest(self, created: str) -> Manifest:
+        counts = {table: self._count(table) for table in TABLES if self._columns[table]}
+        left_out = other_tables(self._connection)
+        if not self._selection.vectors and (vectors := counts.pop(VECTORS, 0)):
+            left_out[VECTORS.name] = vectors
+        return Manifest(
+            version=VERSION,
+            created=created,
+            chunk_count=counts[CHUNKS],
+            edge_count=counts[EDGES],
+            cluster_count=counts[CLUSTERS],
+            projects=self._all_projects() if self._selection.projects is None else sorted(self._selection.projects),
+            membership_count=counts[MEMBERSHIPS],
+            vector_clock_count=counts.get(VECTOR_CLOCKS),
+            vector_count=counts.get(VECTORS),
+            schema_version=schema_version(self._connection),
+            generator=f"ecm-agent {__version__}",
+            selected_projects=None if self._selection.projects is None else sorted(self._selection.projects),
+            left_out=left_out,
+            dangling=self._dangling(),
+        )
+
+    def _count(self, table: Table, condition: str = "") -> int:
+        sql = f"SELECT count(*) FROM main.{table.name} t WHERE {condition or self._wanted(table)}"  # noqa: S608 (names are ours)
+        return int(self._connection.execute(sql).fetchone()[0])
+
+    def _dangling(self) -> dict[str, int]:
+        """Count, and name some of, the rows that refer to nothing; only a whole export can tell."""
+        if self._selection.projects is not None:
+            return {}
+        counts = {table.name: self._count(table, f"NOT ({self._wanted(table)})") for table in _REFERENCES}
+        for table in _REFERENCES:
+            if counts[table.name]:
+                self._note_dangling(table)
+        return {name: count for name, count in counts.items() if count}
+
+    def _note_dangling(self, table: Table) -> None:
+        key = "id" if "id" in self._columns[table] else table.key
+        sql = f"SELECT CAST(t.{key} AS BLOB) FROM main.{table.name} t WHERE NOT ({self._wanted(table)}) LIMIT ?"  # noqa: S608 (names are ours)
+        found = "refers to a row that does not exist; left out"
+        self._note(
+            [
+                Oddity(table.name, row_name(lenient_text(name)), found)
+                for (name,) in self._connection.execute(sql, (MAX_ODDITIES,))
+            ]
+        )
+
+    def _all_projects(self) -> list[str]:
+        sql = "SELECT DISTINCT CAST(session_slug AS BLOB) FROM main.chunks WHERE typeof(session_slug) = 'text'"
+        slugs = (lenient_text(raw) for (raw,) in self._connection.execute(sql))
+        return sorted(slug for slug in slugs if isinstance(slug, str))
+
+    def _ask_for(self, known: list[str]) -> None:
+        asked = self._selection.projects or ()
+        for slug in asked:
+            if slug not in known:
+                near = difflib.get_close_matches(slug, known, n=5, cutoff=0.4) or known[:20]
+                raise UsageError(
+                    f"There is no project {slug!r} in the store.",
+                    hint="It has: " + ", ".join(repr(name) for name in near) + ("" if near == known else ", …"),
+                )
+        self._connection.execute(f"CREATE TEMP TABLE {_PROJECTS.removeprefix('temp.')} (slug TEXT PRIMARY KEY)")
+        self._connection.executemany(f"INSERT INTO {_PROJECTS} VALUES (?)", [(slug,) for slug in set(asked)])  # noqa: S608 (ours)
+
+
+def schema_version(connection: sqlite3.Connection) -> int | None:
+    """Read the schema's generation; `None` when the store does not say."""
+    if "version" not in columns_of(connection, "schema_version"):
+        return None
+    version = connection.execute("SELECT max(version) FROM schema_version").fetchone()[0]
+    return version if isinstance(version, int) else None
+
+
+def other_tables(connection: sqlite3.Connection) -> dict[str, int]:
+    """Count the rows of the tables that are neither ECM's nor SQLite's own; tables without rows are not listed."""
+    ours = {table.name for table in TABLES} | {"schema_version"}
+    sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*'"
+    names = [name for (name,) in connection.execute(sql) if name not in ours]
+    counts = {name: connection.execute(f"SELECT count(*) FROM main.{quoted(name)}").fetchone()[0] for name in names}  # noqa: S608 (quoted)
+    return {name: count for name, count in counts.items() if count}
