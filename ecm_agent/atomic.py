@@ -132,3 +132,10 @@ def _private(path: str, flags: int) -> int:
 
 def _unfollowed(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe of that name must not hold us up
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file out of the way, keeping it; gives its new place, which never was another file's."""
+    aside = path.with_name(f"{path.name}.damaged-{secrets.token_hex(4)}")
+    os.replace(path, aside)  # noqa: PTH105 (this module is where replacing is allowed)
+    return aside

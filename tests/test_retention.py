@@ -72,7 +72,7 @@ def read_policy(text: str) -> Policy:
     settings = dict(setting.split("=") for setting in text.split())
     within = settings.pop("keep_within", None)
     counts = {key: int(value) for key, value in settings.items()}
-    return Policy(**counts, keep_within=within and duration(within))  # type: ignore[arg-type]
+    return Policy(**counts, keep_within=within and duration(within))  # type: ignore[arg-type] # keyword arguments from a table
 
 
 def duration(text: str) -> timedelta:
@@ -111,7 +111,7 @@ def test_a_negative_count_is_refused(key: str) -> None:
     """A negative count is a usage error that names its key, whatever else the policy keeps."""
     settings = {"keep_last": 3, "keep_daily": 3} | {key: -1}
     with pytest.raises(UsageError, match=f"^{key} is -1") as error:
-        Policy(**settings)  # type: ignore[arg-type]
+        Policy(**settings)  # type: ignore[arg-type] # keyword arguments from a table
     assert error.value.hint
 
 
@@ -145,7 +145,7 @@ def test_each_count_alone_is_a_policy(key: str) -> None:
 
 
 def policy_with(key: str) -> Policy:
-    return Policy(**{key: 1})  # type: ignore[arg-type]
+    return Policy(**{key: 1})  # type: ignore[arg-type] # keyword arguments from a table
 
 
 def test_naive_times_are_refused() -> None:
@@ -333,6 +333,6 @@ def test_buckets_hold_against_a_plain_reading(
 
     newest_first = sorted((each for each in candidates if each.verified), key=instant, reverse=True)
     firsts = [next(group) for _, group in groupby(newest_first, key=bucket)]
-    policy = Policy(**{key: count})  # type: ignore[arg-type]
+    policy = Policy(**{key: count})  # type: ignore[arg-type] # keyword arguments from a table
     stay = kept(plan(newest_first, policy, now=NOW, timezone=zone))
     assert stay == set(firsts[:count])

@@ -29,9 +29,9 @@ class Oddity(Struct, frozen=True):
 
 
 class Replaced(Struct, frozen=True):
-    """What a replacement wrote, by table, and what the store had no place for, by `table.column`."""
+    """What a replacement wrote, by section, and what the store had no place for, by `table` or `table.column`."""
 
-    rows: dict[str, int]
+    records: dict[str, int]
     no_place: dict[str, int]
 
 

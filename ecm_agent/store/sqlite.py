@@ -116,7 +116,7 @@ def _empty(connection: sqlite3.Connection) -> None:
 def _fill(connection: sqlite3.Connection, manifest: Manifest, batches: Iterable[Batch]) -> Replaced:
     tables = {table.record: table for table in TABLES}
     writers: dict[RecordType, RowWriter] = {}
-    rows: Counter[str] = Counter()
+    written: Counter[str] = Counter()
     no_place: Counter[str] = Counter()
     for batch in batches:
         table = tables[type(batch[0])]
@@ -126,10 +126,10 @@ def _fill(connection: sqlite3.Connection, manifest: Manifest, batches: Iterable[
             no_place[table.name] += len(batch)
             continue
         _insert(connection, table, list(writers[table.record].statements(batch)))
-        rows[table.name] += len(batch)
+        written[batch[0].section] += len(batch)
     for writer in writers.values():
         no_place += writer.no_place
-    return Replaced(dict(rows), dict(no_place))
+    return Replaced(dict(written), dict(no_place))
 
 
 def _ready_columns(connection: sqlite3.Connection, table: Table) -> list[str]:

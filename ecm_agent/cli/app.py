@@ -1,0 +1,51 @@
+"""The commands, gathered; and `main`, which the operating system calls."""
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from ecm_agent import __version__
+from ecm_agent.cli import archives, backups, configuration, demonstration
+
+app = typer.Typer(
+    name="ecm-agent",
+    help="Backups that have been read back, for a coding assistant's long-term memory.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (archives, backups, demonstration):
+    for command in group.COMMANDS:
+        app.command()(command)
+app.command("import")(archives.import_)
+app.command("list")(backups.list_)
+app.add_typer(configuration.app, name="config")
+
+
+def main() -> None:
+    """Run the command line. SIGTERM ends it as tidily as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _terminate)
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"ecm-agent {__version__}")  # noqa: T201 (the face prints)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)

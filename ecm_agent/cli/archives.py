@@ -1,0 +1,119 @@
+"""One-shot commands on stores and archive files: init, export, import, inspect."""
+
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal
+
+import typer
+
+from ecm_agent.cli import options, passwords, render
+from ecm_agent.cli.screen import PARTIAL, Screen, screen
+from ecm_agent.cli.settings import settings_of
+
+
+def init(store: options.Store = None, config: options.Config = None, *, json: options.Json = False) -> None:
+    """Make an empty memory store (ECM schema version 2)."""
+    from ecm_agent import wiring
+
+    with screen(json=json) as out:
+        new = wiring.store(settings_of(config, store))
+        new.create()
+        out.say(f"Made an empty memory store at {new.path}.")
+        out.summary("init", {"store": str(new.path)})
+
+
+def export(  # noqa: PLR0913 (one parameter for each option)
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the archive goes.")],
+    store: options.Store = None,
+    config: options.Config = None,
+    *,
+    no_encrypt: Annotated[bool, typer.Option("--no-encrypt", help="Write plain JSON.")] = False,
+    projects: Annotated[str | None, typer.Option(metavar="A,B", help="Only these projects.")] = None,
+    no_vectors: Annotated[bool, typer.Option("--no-vectors", help="Leave the embedding vectors out.")] = False,
+    compress: Annotated[Literal["none", "gzip", "zstd"], typer.Option(help="Compress inside the encryption.")] = "none",
+    json: options.Json = False,
+) -> None:
+    """Write the memory, or some projects of it, into one archive file."""
+    from ecm_agent import wiring
+    from ecm_agent.clock import SystemClock
+    from ecm_agent.jobs.export import export_to
+    from ecm_agent.model.manifest import Selection
+
+    with screen(json=json) as out:
+        settings = settings_of(config, store)
+        selection = Selection(None if projects is None else tuple(projects.split(",")), vectors=not no_vectors)
+        password = None if no_encrypt else passwords.to_encrypt(settings)
+        with out.progress() as progress:
+            exported = export_to(
+                output,
+                wiring.store(settings),
+                selection,
+                password=password,
+                compression=compress,
+                created=SystemClock().now(),
+                progress=progress,
+            )
+        render.warn(out, exported)
+        out.say(*render.exported(output, exported))
+        out.summary("export", exported, output=str(output))
+        if exported.gaps:
+            raise SystemExit(PARTIAL)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive.", show_default=False)],
+    store: options.Store = None,
+    config: options.Config = None,
+    *,
+    dry_run: options.DryRun = False,
+    force: options.Force = False,
+    no_safety_archive: options.NoSafetyArchive = False,
+    json: options.Json = False,
+) -> None:
+    """Replace what a store holds by what an archive holds, keeping a safety archive of what was there."""
+    from ecm_agent import wiring
+    from ecm_agent.archive import is_encrypted
+    from ecm_agent.jobs.locate import opened_path
+    from ecm_agent.jobs.restore import restore
+
+    with screen(json=json) as out:
+        settings = settings_of(config, store)
+        with opened_path(file) as archive, out.progress() as progress:
+            password = passwords.to_decrypt(settings) if is_encrypted(archive) else passwords.at_hand(settings)
+            restored = restore(
+                archive,
+                wiring.store(settings),
+                wiring.safety(settings, wanted=not no_safety_archive),
+                wiring.context(settings, progress, password),
+                force=force,
+                dry_run=dry_run,
+            )
+        out.say(*render.restored(str(file), settings.store.path, restored))
+        out.summary("import", restored, archive=str(file), store=str(settings.store.path))
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive.", show_default=False)],
+    config: options.Config = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Say what is in an archive: what shows without the password, and with it the manifest."""
+    from ecm_agent.jobs.locate import opened_path
+
+    with screen(json=json) as out, opened_path(file) as archive:
+        _inspect(out, file, archive, config)
+
+
+def _inspect(out: Screen, file: Path, archive: BinaryIO, config: Path | None) -> None:
+    from ecm_agent.archive import is_encrypted, open_archive
+
+    settings = settings_of(config)
+    encrypted = is_encrypted(archive)
+    size = archive.seek(0, 2)
+    password = passwords.to_peek(settings) if encrypted else None
+    manifest = None if encrypted and password is None else open_archive(archive, password).manifest
+    out.say(*render.inspected(file, size, manifest, encrypted=encrypted))
+    out.summary("inspect", {"archive": str(file), "bytes": size, "encrypted": encrypted}, manifest=manifest)
+
+
+COMMANDS = (init, export, inspect)

@@ -1,0 +1,223 @@
+"""Commands on jobs and their archives: backup, list, verify, restore, rotate, status."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from ecm_agent.cli import options, passwords, render
+from ecm_agent.cli.screen import PARTIAL, Screen, screen
+from ecm_agent.cli.settings import settings_of
+from ecm_agent.errors import EcmError
+
+if TYPE_CHECKING:
+    from ecm_agent.config.settings import Settings
+
+_Jobs = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help="Which jobs.", show_default="all")]
+_Archive = Annotated[
+    str, typer.Argument(metavar="[ARCHIVE]", help="latest, the name of an archive, or the path of a file.")
+]
+
+
+def backup(
+    jobs: _Jobs = None, store: options.Store = None, config: options.Config = None, *, json: options.Json = False
+) -> None:
+    """Back the memory up: export, store, read back, prove, and only then rotate."""
+    from ecm_agent import wiring
+    from ecm_agent.jobs.backup import backup as run
+
+    with screen(json=json) as out:
+        settings = settings_of(config, store)
+        chosen = [wiring.job(settings, name) for name in jobs or settings.jobs]
+        password = passwords.to_encrypt(settings)
+        codes = []
+        for job in chosen:
+            with out.progress() as progress:
+                result = run(job, wiring.context(settings, progress, password))
+            render.warn(out, result.exported)
+            out.say(*render.backed_up(result))
+            out.summary("backup", result, exit_code=result.exit_code)
+            codes.append(result.exit_code)
+        _exit(codes)
+
+
+def list_(config: options.Config = None, from_: options.From = None, *, json: options.Json = False) -> None:
+    """List the archives in every destination, and when each was last proved."""
+    from zoneinfo import ZoneInfo
+
+    from ecm_agent import wiring
+    from ecm_agent.jobs.progress import Silent
+    from ecm_agent.jobs.status import kept_in
+
+    with screen(json=json) as out:
+        settings = settings_of(config)
+        history = wiring.context(settings, Silent()).history
+        places = wiring.destinations(settings, from_)
+        kept = [one for name, place in places.items() for one in kept_in(name, place, history)]
+        out.say(*render.listed(kept, ZoneInfo(settings.timezone)))
+        if not kept:
+            out.say("No archives yet. Make one with: ecm-agent backup")
+        for one in kept:
+            out.summary("list", one, verified=one.verified)
+
+
+def verify(
+    archive: _Archive = "latest",
+    job: options.JobName = None,
+    from_: options.From = None,
+    config: options.Config = None,
+    *,
+    all_: Annotated[bool, typer.Option("--all", help="Every archive of the job, in every destination.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Prove archives: decrypt them and read every record, as a restore would."""
+    from ecm_agent.jobs.locate import is_path
+
+    with screen(json=json) as out:
+        settings = settings_of(config)
+        if not all_ and is_path(archive):
+            _verify_file(out, Path(archive), settings)
+        else:
+            _verify_stored(out, None if all_ else archive, settings, job, from_)
+
+
+def restore(  # noqa: PLR0913 (one parameter for each option)
+    archive: _Archive = "latest",
+    job: options.JobName = None,
+    from_: options.From = None,
+    store: options.Store = None,
+    config: options.Config = None,
+    *,
+    dry_run: options.DryRun = False,
+    force: options.Force = False,
+    no_safety_archive: options.NoSafetyArchive = False,
+    json: options.Json = False,
+) -> None:
+    """Replace what the store holds by a backup, keeping a safety archive of what was there."""
+    from ecm_agent import wiring
+    from ecm_agent.archive import is_encrypted
+    from ecm_agent.jobs.restore import restore as run
+
+    with screen(json=json) as out:
+        settings = settings_of(config, store)
+        with _opened(archive, settings, job, from_) as (source, file), out.progress() as progress:
+            password = passwords.to_decrypt(settings) if is_encrypted(file) else passwords.at_hand(settings)
+            restored = run(
+                file,
+                wiring.store(settings),
+                wiring.safety(settings, wanted=not no_safety_archive),
+                wiring.context(settings, progress, password),
+                force=force,
+                dry_run=dry_run,
+            )
+        out.say(*render.restored(source, settings.store.path, restored))
+        out.summary("restore", restored, archive=source, store=str(settings.store.path))
+
+
+def rotate(
+    jobs: _Jobs = None, config: options.Config = None, *, dry_run: options.DryRun = False, json: options.Json = False
+) -> None:
+    """Remove the archives that the retention policy no longer keeps; with --dry-run only say which, and why."""
+    from ecm_agent import wiring
+    from ecm_agent.jobs.progress import Silent
+    from ecm_agent.jobs.rotate import rotate_all
+
+    with screen(json=json) as out:
+        settings = settings_of(config)
+        codes = []
+        for name in jobs or settings.jobs:
+            for result in rotate_all(wiring.job(settings, name), wiring.context(settings, Silent()), dry_run=dry_run):
+                out.say(*render.rotated(result, dry_run=dry_run))
+                out.summary("rotate", result, job=name, dry_run=dry_run)
+                codes.append(PARTIAL if result.failures else 0)
+        _exit(codes)
+
+
+def status(config: options.Config = None, *, json: options.Json = False) -> None:
+    """Say how every job stands: last run, last success, what is proved in each destination."""
+    from zoneinfo import ZoneInfo
+
+    from ecm_agent import wiring
+    from ecm_agent.jobs.progress import Silent
+    from ecm_agent.jobs.status import status_of
+
+    with screen(json=json) as out:
+        settings = settings_of(config)
+        history = wiring.context(settings, Silent()).history
+        found = [status_of(wiring.job(settings, name), history) for name in settings.jobs]
+        out.say(*render.status(found, ZoneInfo(settings.timezone)))
+        for one in found:
+            out.summary("status", one)
+
+
+def _verify_file(out: Screen, path: Path, settings: "Settings") -> None:
+    from ecm_agent.archive import is_encrypted
+    from ecm_agent.jobs.locate import opened_path
+    from ecm_agent.jobs.verify import verify as prove
+
+    with opened_path(path) as file, out.progress() as progress:
+        password = passwords.to_decrypt(settings) if is_encrypted(file) else None
+        result = prove(file, password, progress)
+    out.say(*render.verified(str(path), result))
+    out.summary("verify", result, archive=str(path))
+
+
+def _verify_stored(out: Screen, wanted: str | None, settings: "Settings", job: str | None, from_: str | None) -> None:
+    """Prove one archive, or with `wanted=None` all of a job's; every one is tried, whatever the others say."""
+    from ecm_agent import wiring
+    from ecm_agent.jobs.locate import all_of, found
+    from ecm_agent.jobs.progress import Silent
+    from ecm_agent.jobs.verify import verify_stored
+
+    history = wiring.context(settings, Silent()).history
+    chosen = wiring.job(settings, job or next(iter(settings.jobs)))
+    places = wiring.destinations(settings, from_) if from_ else chosen.destinations
+    located = all_of(chosen, places, history) if wanted is None else [found(wanted, chosen, places, history)]
+    password = passwords.to_decrypt(settings)
+    codes = []
+    for one in located:
+        try:
+            with out.progress() as progress:
+                result = verify_stored(one.destination, one.name, wiring.context(settings, progress, password))
+        except EcmError as error:
+            out.fail(_about(str(one), error))
+            codes.append(error.exit_code)
+        else:
+            out.say(*render.verified(str(one), result))
+            out.summary("verify", result, archive=str(one.name), destination=one.destination.label)
+            codes.append(0)
+    _exit(codes)
+
+
+def _about(what: str, error: EcmError) -> EcmError:
+    return type(error)(f"{what}: {error.message}", hint=error.hint)
+
+
+@contextmanager
+def _opened(archive: str, settings: "Settings", job: str | None, from_: str | None) -> Iterator[tuple[str, BinaryIO]]:
+    """Open the archive somebody means, with its name for messages."""
+    from ecm_agent import wiring
+    from ecm_agent.jobs.locate import found, is_path, opened_path
+    from ecm_agent.jobs.progress import Silent
+
+    if is_path(archive):
+        with opened_path(Path(archive)) as file:
+            yield archive, file
+        return
+    chosen = wiring.job(settings, job or next(iter(settings.jobs)))
+    places = wiring.destinations(settings, from_) if from_ else chosen.destinations
+    one = found(archive, chosen, places, wiring.context(settings, Silent()).history)
+    with one.destination.open(one.name) as file:
+        yield str(one), file
+
+
+def _exit(codes: list[int]) -> None:
+    """End with the one code there is, or with "partial" when some things went well and others did not."""
+    worst = {code for code in codes if code}
+    if worst:
+        raise SystemExit(worst.pop() if len(worst) == 1 and 0 not in codes else PARTIAL)
+
+
+COMMANDS = (backup, verify, restore, rotate, status)

@@ -1,0 +1,28 @@
+"""Options that several commands share, declared once."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+Config: TypeAlias = Annotated[
+    Path | None, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.", show_default=False)
+]
+Store: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="PATH", help="The memory store.", show_default="~/.ecm/memory.db"),
+]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", "-n", help="Change nothing; say what would be done.")]
+Force: TypeAlias = Annotated[
+    bool, typer.Option("--force", help="Replace a store even by an archive that holds less than all of one.")
+]
+NoSafetyArchive: TypeAlias = Annotated[
+    bool, typer.Option("--no-safety-archive", help="Make no copy of the store before replacing what it holds.")
+]
+JobName: TypeAlias = Annotated[
+    str | None, typer.Option("--job", "-j", metavar="NAME", help="Which job's.", show_default="the first")
+]
+From: TypeAlias = Annotated[
+    str | None, typer.Option("--from", metavar="NAME", help="Which destination's.", show_default="all of the job's")
+]

@@ -1,0 +1,182 @@
+"""Results as lines of text for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ecm_agent.model.records import RECORD_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+    from zoneinfo import ZoneInfo
+
+    from ecm_agent.cli.screen import Screen
+    from ecm_agent.jobs.backup import BackedUp, Delivery
+    from ecm_agent.jobs.export import Exported
+    from ecm_agent.jobs.restore import Restored
+    from ecm_agent.jobs.rotate import Rotation
+    from ecm_agent.jobs.status import JobStatus, Kept
+    from ecm_agent.jobs.verify import Verified
+    from ecm_agent.model.manifest import Manifest
+    from ecm_agent.retention import Decision
+
+_UNIT = 1024
+
+
+def warn(out: Screen, exported: Exported) -> None:
+    """Say what was odd in the store, and what is not in the archive."""
+    for oddity in exported.oddities:
+        out.warn(f"{oddity.table} row {oddity.row!r}: {oddity.found}")
+    more = exported.odd_rows - len({(oddity.table, oddity.row) for oddity in exported.oddities})
+    if more > 0:
+        out.warn(f"{more} more rows like these")
+    for table, rows in exported.manifest.dangling.items():
+        out.warn(f"{rows} rows of {table} refer to rows that do not exist and were left out")
+    for table, rows in sorted(exported.gaps.items()):
+        out.warn(f"table {table} ({rows} rows) is not in the archive: this version cannot back it up")
+    if not exported.manifest.chunk_count:
+        out.warn("the store holds no chunks")
+
+
+def exported(output: Path, result: Exported) -> Iterator[str]:
+    how = "encrypted" if result.encrypted else "NOT encrypted"
+    yield f"Wrote {output}: {contents(result.manifest)}, {size(result.bytes)}, {how}."
+
+
+def backed_up(result: BackedUp) -> Iterator[str]:
+    yield f"{result.job}: {result.archive}, {contents(result.exported.manifest)}, {size(result.exported.bytes)}"
+    for delivery in result.deliveries:
+        yield from _delivered(delivery)
+    yield f"  took {result.seconds:.1f} s"
+
+
+def _delivered(delivery: Delivery) -> Iterator[str]:
+    if delivery.error:
+        yield f"  FAILED  {delivery.label}: {delivery.error}"
+        if delivery.hint:
+            yield f"          hint: {delivery.hint}"
+        return
+    yield f"  proved  {delivery.label}: stored, read back, decrypted, every record counted"
+    if delivery.rotation:
+        yield from (f"  {line}" for line in _rotated(delivery.rotation))
+
+
+def rotated(result: Rotation, *, dry_run: bool) -> Iterator[str]:
+    yield f"{result.destination}:"
+    yield from decisions(result.decisions)
+    yield from () if dry_run else _rotated(result)
+
+
+def _rotated(result: Rotation) -> Iterator[str]:
+    for name in result.removed:
+        yield f"removed {name}: no rule keeps it"
+    for name, why in result.failures.items():
+        yield f"could not remove {name}: {why}"
+
+
+def decisions(plan: Sequence[Decision]) -> Iterator[str]:
+    """Give the table of reasons, newest first."""
+    rows = [
+        (one.candidate.name, "keep" if one.keep else "remove", ", ".join(one.reasons) or "no rule keeps it")
+        for one in plan
+    ]
+    return table(("ARCHIVE", "", "BECAUSE"), rows)
+
+
+def listed(kept: Sequence[Kept], zone: ZoneInfo) -> Iterator[str]:
+    rows = [(one.destination, one.name, moment(one.created, zone), size(one.bytes), _proof(one, zone)) for one in kept]
+    return table(("DESTINATION", "ARCHIVE", "MADE", "SIZE", "PROVED"), rows)
+
+
+def _proof(kept: Kept, zone: ZoneInfo) -> str:
+    if kept.fault:
+        return f"NO: {kept.fault}"
+    return moment(kept.checked_at, zone) if kept.checked_at else "not yet"
+
+
+def status(jobs: Iterable[JobStatus], zone: ZoneInfo) -> Iterator[str]:
+    for job in jobs:
+        yield f"job {job.job}"
+        yield f"  last run      {_run(job, zone)}"
+        yield f"  last success  {moment(job.last_success.finished_at, zone) if job.last_success else 'never'}"
+        for place in job.destinations:
+            newest = place.newest_verified
+            proved = f"newest proved {moment(newest.created, zone)}" if newest else "none proved"
+            state = place.error or f"{place.archives} archives, {size(place.bytes)}, {proved}"
+            yield f"  {place.label}: {state}"
+            yield from (f"    DAMAGED {name}" for name in place.damaged)
+
+
+def _run(job: JobStatus, zone: ZoneInfo) -> str:
+    if job.last_run is None:
+        return "never"
+    ended = "ok" if job.last_run.exit_code == 0 else f"exit {job.last_run.exit_code}: {job.last_run.message}"
+    return f"{moment(job.last_run.finished_at, zone)}  {ended}"
+
+
+def restored(source: str, store: Path, result: Restored) -> Iterator[str]:
+    what = contents(result.manifest)
+    if result.dry_run:
+        yield f"Would restore {source} ({what}) into {store}, replacing {result.chunks_before} chunks. Nothing changed."
+        return
+    yield f"Restored {source} into {store}: {what}."
+    for place, values in sorted(result.replaced.no_place.items()):
+        yield f"  the store has no place for {place}: {values} values of the archive were left out"
+    if result.safety_archive:
+        yield f"  What was there before ({result.chunks_before} chunks) is in {result.safety_archive}"
+        yield f"  To undo: ecm-agent import {result.safety_archive} --store {store} --force"
+
+
+def inspected(file: Path, bytes_: int, manifest: Manifest | None, *, encrypted: bool) -> Iterator[str]:
+    how = "encrypted (AES-256-GCM, scrypt)" if encrypted else "not encrypted"
+    yield f"{file}: ECM archive, {size(bytes_)}, {how}"
+    if manifest is None:
+        yield "  its content needs the password"
+        return
+    yield f"  made       {manifest.created}" + (f" by {manifest.generator}" if manifest.generator else "")
+    yield f"  holds      {contents(manifest)}"
+    yield f"  projects   {', '.join(map(repr, manifest.projects)) or 'none'}"
+    if manifest.selected_projects is not None:
+        yield "  PARTIAL    only these projects were exported"
+    for name, rows in sorted(manifest.left_out.items()):
+        yield f"  PARTIAL    table {name} ({rows} rows) was left out"
+    for name, rows in sorted(manifest.dangling.items()):
+        yield f"  left out   {rows} rows of {name} that refer to rows which do not exist"
+
+
+def verified(source: str, result: Verified) -> Iterator[str]:
+    how = "decrypted" if result.encrypted else "not encrypted"
+    yield f"Good: {source}, {size(result.bytes)}, {how}, every record read: {contents(result.manifest)}"
+
+
+def contents(manifest: Manifest) -> str:
+    """Say what an archive holds, in a few words."""
+    counts = [(manifest.count(kind), kind.section) for kind in RECORD_TYPES]
+    words = [f"{count} {_word(section)}" for count, section in counts if count]
+    return ", ".join(words) or "nothing"
+
+
+def _word(section: str) -> str:
+    return {"vectorClocks": "vector clocks"}.get(section, section)
+
+
+def size(count: float) -> str:
+    """Say how many bytes, in units a person can compare."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < _UNIT:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= _UNIT
+    return f"{count:.1f} GiB"
+
+
+def moment(when: datetime, zone: ZoneInfo) -> str:
+    return when.astimezone(zone).isoformat(sep=" ", timespec="seconds")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lay out columns as wide as their widest value; plain text, so that it can be cut and searched."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        yield "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip()

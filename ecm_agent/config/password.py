@@ -1,0 +1,130 @@
+"""Getting the password from where the settings say it is."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecm_agent.config.places import expanded
+from ecm_agent.config.settings import PASSWORD_VARIABLE
+from ecm_agent.errors import PasswordMissing
+from ecm_agent.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ecm_agent.config.settings import PasswordSettings
+
+COMMAND_TIMEOUT = 30.0
+"""Seconds a password command may take; it may have to ask a key agent, never a person."""
+
+_LONGEST = 65536
+
+
+def find_password(
+    source: PasswordSettings, *, environ: Mapping[str, str], command_timeout: float = COMMAND_TIMEOUT
+) -> Secret | None:
+    r"""Get the password; `None` when the source is ECM_EXPORT_PASSWORD and neither it nor its _FILE twin is set.
+
+    A variable's value is the password as it stands. From a file, a credential or a command's output exactly one
+    newline (\n or \r\n) at the end is taken off. Raises `PasswordMissing`, saying which source and why.
+    """
+    if source.file is not None:
+        return _from_file(source.file, f"the password file {source.file}")
+    if source.command is not None:
+        return _from_command(source.command, environ, command_timeout)
+    if source.credential is not None:
+        return _from_credential(source.credential, environ)
+    return _from_variable(source.env or PASSWORD_VARIABLE, environ)
+
+
+def _from_variable(name: str, environ: Mapping[str, str]) -> Secret | None:
+    twin = f"{name}_FILE"
+    if name in environ and twin in environ:
+        raise PasswordMissing(f"Both {name} and {twin} are set.", hint="Set only one of the two.")
+    if name in environ:
+        if not environ[name]:
+            raise PasswordMissing(f"The variable {name} is set but empty.", hint="Give it the password, or unset it.")
+        return Secret(environ[name])
+    if twin in environ:
+        path = _twin(twin, environ)
+        return _from_file(path, f"the password file {path} ({twin})")
+    if name == PASSWORD_VARIABLE:
+        return None
+    raise PasswordMissing(f"Neither {name} nor {twin} is set.", hint="The configuration takes the password from there.")
+
+
+def _twin(variable: str, environ: Mapping[str, str]) -> Path:
+    try:
+        return expanded(environ[variable], base=Path(), environ=environ)
+    except ValueError as error:
+        raise PasswordMissing(f"The path in {variable} {error}.", hint="Give it the path of a file.") from None
+
+
+def _from_credential(name: str, environ: Mapping[str, str]) -> Secret:
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        raise PasswordMissing(
+            f"There is no credential {name}: CREDENTIALS_DIRECTORY is not set.",
+            hint="systemd sets it for a unit with LoadCredential= or LoadCredentialEncrypted=.",
+        )
+    # systemd keeps the directory itself private, whatever the modes of the files in it.
+    return _from_file(Path(directory) / name, f"the credential {name}", private=False)
+
+
+def _from_file(path: Path, which: str, *, private: bool = True) -> Secret:
+    try:
+        # Without O_NONBLOCK the opening of a named pipe would wait for its other end.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise PasswordMissing(f"Could not use {which}: it is not a regular file.")
+            if private and mode & stat.S_IROTH:
+                raise PasswordMissing(f"Could not use {which}: everyone can read it.", hint=f"chmod 600 {path}")
+            content = file.read(_LONGEST + 1)
+    except IsADirectoryError:
+        raise PasswordMissing(f"Could not use {which}: it is a directory.") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "that is no path"
+        raise PasswordMissing(f"Could not read {which}: {reason}.") from None
+    return _secret(content, which)
+
+
+def _from_command(argv: list[str], environ: Mapping[str, str], timeout: float) -> Secret:
+    which = f"the password command {argv[0]}"
+    try:
+        # Its messages go to our own stderr, so that a key agent can say what it lacks; its stdout is the secret.
+        done = subprocess.run(  # noqa: S603 (a list from the user's own configuration, without a shell)
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=dict(environ),
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise PasswordMissing(f"Gave up on {which}: it took longer than {timeout:g} seconds.") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no program's name"
+        raise PasswordMissing(f"Could not run {which}: {reason}.") from None
+    if done.returncode != 0:
+        how = f"ended with status {done.returncode}" if done.returncode > 0 else f"died of signal {-done.returncode}"
+        raise PasswordMissing(f"Got no password: {which} {how}.", hint="Run it by hand to see why.")
+    return _secret(done.stdout, which)
+
+
+def _secret(content: bytes, which: str) -> Secret:
+    line = content.removesuffix(b"\n")
+    line = line.removesuffix(b"\r") if line != content else content
+    if not line:
+        raise PasswordMissing(f"Got no password from {which}: it is empty.")
+    if len(content) > _LONGEST:
+        raise PasswordMissing(f"Got no password from {which}: it holds more than {_LONGEST} bytes.")
+    try:
+        return Secret(line.decode())
+    except UnicodeDecodeError:
+        pass  # and not raised from here: the error it would carry along holds the bytes
+    raise PasswordMissing(f"Got no password from {which}: it is not UTF-8 text.")

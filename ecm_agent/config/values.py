@@ -1,0 +1,99 @@
+"""What a single value of the configuration may be: names, counts, spans of time, zones."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from ecm_agent.model.names import JOB_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SEPARATED_BY_COMMAS = "separated by commas"
+"""Marks a list that an environment variable may give as `a,b` besides JSON."""
+
+_LONGEST_NAME = 64
+
+
+def plain(text: str) -> PydanticCustomError:
+    """Make a validation error whose text is shown to the user as it stands."""
+    return PydanticCustomError("plain", "{text}", {"text": text})
+
+
+def _matching(pattern: str, text: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise plain(text)
+        return value
+
+    return check
+
+
+def _text(pattern: str, text: str) -> tuple[AfterValidator, WithJsonSchema]:
+    return (
+        AfterValidator(_matching(pattern, text)),
+        WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"}),
+    )
+
+
+def _not_true_or_false(value: object) -> object:
+    if isinstance(value, bool):
+        raise plain("must be a whole number")
+    return value
+
+
+def _each_once(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise plain("names the same thing twice")
+    return names
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise plain("must be an IANA time zone such as Europe/Berlin or UTC") from None
+    return name
+
+
+_PART = rf"{{0,{_LONGEST_NAME - 1}}}"
+JobName = Annotated[
+    str,
+    *_text(
+        JOB_NAME.pattern.removesuffix("*") + _PART,
+        f"a job's name is at most {_LONGEST_NAME} letters, digits, _ and . (no dash: it ends the name in an archive's)",
+    ),
+]
+DestinationName = Annotated[
+    str,
+    *_text(
+        "[A-Za-z0-9_][A-Za-z0-9_.-]" + _PART,
+        f"a destination's name is at most {_LONGEST_NAME} letters, digits, _, . and -",
+    ),
+]
+HostName = Annotated[
+    str,
+    *_text(
+        "[A-Za-z0-9._-]" + f"{{1,{_LONGEST_NAME}}}",
+        f"must be 1 to {_LONGEST_NAME} letters, digits, ., _ and -, as it is part of every archive's name",
+    ),
+]
+VariableName = Annotated[
+    str, *_text("[A-Za-z_][A-Za-z0-9_]*", "must be the name of an environment variable, not its value")
+]
+CredentialName = Annotated[
+    str,
+    *_text(r"[A-Za-z0-9_@:-][A-Za-z0-9_.@:-]*", "must be the name of a credential, not a path and not its value"),
+]
+Span = Annotated[str, *_text("[1-9][0-9]{0,4}[hdw]", "must be a number of hours, days or weeks such as 36h, 14d or 2w")]
+Count = Annotated[int, Field(ge=0), BeforeValidator(_not_true_or_false)]
+CountOfSome = Annotated[int, Field(ge=1), BeforeValidator(_not_true_or_false)]
+Names = Annotated[
+    list[str], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True}), SEPARATED_BY_COMMAS
+]
+Zone = Annotated[str, AfterValidator(_zone)]

@@ -1,0 +1,1 @@
+"""One verb a module: what the agent does, told in terms of stores, archives and destinations."""

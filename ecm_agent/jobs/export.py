@@ -1,0 +1,100 @@
+"""export: one snapshot of the store into one archive."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, BinaryIO
+
+from msgspec import Struct
+
+from ecm_agent.archive import Compression, Seal, open_archive, write_archive
+from ecm_agent.atomic import new_file
+from ecm_agent.errors import EcmError
+from ecm_agent.jobs.progress import Progress, Silent, followed
+from ecm_agent.model.manifest import Manifest
+from ecm_agent.store.base import Oddity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ecm_agent.model.manifest import Selection
+    from ecm_agent.secret import Secret
+    from ecm_agent.store.base import MemoryStore
+
+
+class Exported(Struct, frozen=True):
+    """What went into an archive, and what is worth knowing about it."""
+
+    manifest: Manifest
+    encrypted: bool
+    bytes: int
+    odd_rows: int
+    oddities: list[Oddity]
+    """The first of them by name."""
+    gaps: dict[str, int]
+    """Tables the store has and this program cannot archive yet, with their numbers of rows."""
+
+
+def export(
+    store: MemoryStore,
+    selection: Selection,
+    file: BinaryIO,
+    *,
+    password: Secret | None,
+    compression: Compression,
+    created: datetime,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write an archive into an open, empty file, then check its seal by reading it again.
+
+    `password=None` leaves it unencrypted. Raises `StoreUnreadable`, and `UsageError` for an unknown project.
+    """
+    with store.snapshot(selection, timestamp(created)) as snapshot:
+        batches = followed(progress or Silent(), f"Reading {store.path}", snapshot.manifest, snapshot.batches())
+        seal = Seal.draw(password) if password else None
+        write_archive(file, snapshot.manifest, batches, seal=seal, compression=compression)
+        open_archive(file, password)
+        return Exported(
+            manifest=snapshot.manifest,
+            encrypted=password is not None,
+            bytes=file.seek(0, 2),
+            odd_rows=snapshot.odd_rows,
+            oddities=snapshot.oddities,
+            gaps=_gaps(snapshot.manifest, selection),
+        )
+
+
+def export_to(
+    output: Path,
+    store: MemoryStore,
+    selection: Selection,
+    *,
+    password: Secret | None,
+    compression: Compression,
+    created: datetime,
+    progress: Progress | None = None,
+) -> Exported:
+    """Export into a file of the user's choice, replacing what is there only once the archive is complete."""
+    try:
+        with new_file(output, overwrite=True) as file:
+            return export(
+                store,
+                selection,
+                file,
+                password=password,
+                compression=compression,
+                created=created,
+                progress=progress,
+            )
+    except OSError as error:
+        raise EcmError(f"{output} cannot be written: {error.strerror}.", hint="Nothing was changed.") from error
+
+
+def timestamp(moment: datetime) -> str:
+    """Give an aware time as RFC 3339 in UTC, to the millisecond, as archives have it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _gaps(manifest: Manifest, selection: Selection) -> dict[str, int]:
+    asked = set() if selection.vectors else {"vectors"}
+    return {table: rows for table, rows in manifest.left_out.items() if table not in asked}

@@ -1,0 +1,72 @@
+"""A job, the named unit of configuration, and what every verb needs to work on one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ecm_agent.errors import DestinationRefused
+from ecm_agent.model.names import ArchiveName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+    from zoneinfo import ZoneInfo
+
+    from ecm_agent.archive import Compression
+    from ecm_agent.clock import Clock
+    from ecm_agent.destination.base import Destination
+    from ecm_agent.history import History
+    from ecm_agent.jobs.progress import Progress
+    from ecm_agent.model.manifest import Selection
+    from ecm_agent.retention import Policy
+    from ecm_agent.secret import Secret
+    from ecm_agent.store.base import MemoryStore
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to back up, to where, and what to keep there."""
+
+    name: str
+    host: str
+    store: MemoryStore
+    selection: Selection
+    compression: Compression
+    policy: Policy
+    timezone: ZoneInfo
+    destinations: Mapping[str, Destination]
+    state_dir: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.state_dir / "locks" / f"{self.name}.lock"
+
+    def archives_in(self, destination: Destination) -> list[ArchiveName]:
+        """Name this job's archives of this host in a destination, oldest first."""
+        return [one.name for one in destination.list() if (one.name.job, one.name.host) == (self.name, self.host)]
+
+    def free_name(self, now: datetime) -> ArchiveName:
+        """Name an archive made now; a second later when that second's name is taken somewhere."""
+        taken = set()
+        for destination in self.destinations.values():
+            try:
+                taken.update(self.archives_in(destination))
+            except DestinationRefused:  # what is wrong with it is said when the archive is put there
+                continue
+        name = ArchiveName(self.name, self.host, now.replace(microsecond=0))
+        while name in taken:
+            name = replace(name, created=name.created + timedelta(seconds=1))
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The agent's surroundings: what it remembers, what time it is, who listens, and the password if there is one."""
+
+    history: History
+    clock: Clock
+    progress: Progress
+    password: Secret | None

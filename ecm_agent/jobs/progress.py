@@ -1,0 +1,41 @@
+"""How a job tells what it is at, without knowing who listens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ecm_agent.model.records import RECORD_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ecm_agent.model.manifest import Manifest
+    from ecm_agent.model.records import Batch
+
+
+class Progress(Protocol):
+    """A listener."""
+
+    def stage(self, title: str, records: int) -> None:
+        """Hear that something begins which will take this many records."""
+
+    def advance(self, records: int) -> None:
+        """Hear that so many more are done."""
+
+
+class Silent:
+    """Nobody listens."""
+
+    def stage(self, title: str, records: int) -> None:
+        """Say nothing."""
+
+    def advance(self, records: int) -> None:
+        """Say nothing."""
+
+
+def followed(progress: Progress, title: str, manifest: Manifest, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Pass batches through, telling the listener as they come."""
+    progress.stage(title, sum(manifest.count(kind) or 0 for kind in RECORD_TYPES))
+    for batch in batches:
+        yield batch
+        progress.advance(len(batch))

@@ -1,0 +1,105 @@
+"""import and restore: an archive's records take the place of a store's, and nothing that was there is lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from msgspec import Struct
+
+from ecm_agent.archive import open_archive
+from ecm_agent.atomic import new_file, private_directory
+from ecm_agent.errors import EcmError, UsageError
+from ecm_agent.jobs.export import export
+from ecm_agent.jobs.progress import followed
+from ecm_agent.jobs.verify import verify
+from ecm_agent.model.manifest import Manifest, Selection
+from ecm_agent.model.names import ArchiveName
+from ecm_agent.store.base import Replaced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ecm_agent.jobs.job import Context
+    from ecm_agent.model.records import Batch
+    from ecm_agent.store.base import MemoryStore
+
+
+class Restored(Struct, frozen=True):
+    """What a restore did, or with `dry_run` would do."""
+
+    manifest: Manifest
+    replaced: Replaced
+    chunks_before: int
+    safety_archive: str | None
+    dry_run: bool
+
+
+class Safety(Struct, frozen=True):
+    """Where the copy goes that is made of a store before it is replaced; `directory=None` makes none."""
+
+    directory: Path | None
+    host: str
+
+    def save(self, store: MemoryStore, context: Context) -> Path | None:
+        """Write and prove an archive of the whole store: encrypted with the password at hand, else private."""
+        if self.directory is None:
+            return None
+        now = context.clock.now().replace(microsecond=0)
+        name = str(ArchiveName("safety", self.host, now))
+        path = self.directory / (name if context.password else name.removesuffix(".ecm") + ".json")
+        try:
+            with new_file(private_directory(self.directory) / path.name, overwrite=True) as file:
+                export(store, Selection(), file, password=context.password, compression="none", created=now)
+                verify(file, context.password, context.progress, title="Checking the safety archive")
+        except OSError as error:
+            raise EcmError(
+                f"The safety archive {path} cannot be written: {error.strerror}; the store was not touched.",
+                hint="Make room there, or go without one: --no-safety-archive",
+            ) from error
+        return path
+
+
+def restore(
+    file: BinaryIO, store: MemoryStore, safety: Safety, context: Context, *, force: bool, dry_run: bool
+) -> Restored:
+    """Replace what a store holds by what an archive holds.
+
+    In order: the archive is authenticated, a safety archive of the store is made and proved, and one transaction
+    replaces everything. Whatever fails, the store is as it was. Raises `DecryptionFailed`, `ArchiveInvalid`,
+    `StoreUnreadable`, and `UsageError` for an archive that holds less than its store did, unless `force`.
+    """
+    archive = open_archive(file, context.password)
+    before = store.chunk_count()
+    if before and not force:
+        _refuse_lesser(archive.manifest, before)
+    batches = followed(context.progress, f"Restoring {store.path}", archive.manifest, archive.batches())
+    if dry_run:
+        return Restored(archive.manifest, _counted(batches), before, None, dry_run)
+    safety_archive = safety.save(store, context) if before else None
+    replaced = store.replace(archive.manifest, batches)
+    return Restored(archive.manifest, replaced, before, str(safety_archive) if safety_archive else None, dry_run)
+
+
+def _refuse_lesser(manifest: Manifest, before: int) -> None:
+    """Refuse to replace a store by an archive that was never meant to be all of one."""
+    if manifest.chunk_count == 0:
+        why = "the archive is empty"
+    elif manifest.selected_projects is not None:
+        why = f"the archive holds only the projects {', '.join(map(repr, manifest.selected_projects))}"
+    elif manifest.left_out:
+        why = f"the archive leaves out {', '.join(sorted(manifest.left_out))}"
+    else:
+        return
+    raise UsageError(
+        f"The store holds {before} chunks, and {why}: replacing one by the other would lose memory.",
+        hint="Restore into a new store with --store PATH, or insist with --force.",
+    )
+
+
+def _counted(batches: Iterable[Batch]) -> Replaced:
+    rows: Counter[str] = Counter()
+    for batch in batches:
+        rows[batch[0].section] += len(batch)
+    return Replaced(dict(rows), {})

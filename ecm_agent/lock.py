@@ -1,0 +1,35 @@
+"""Locks between processes that the operating system releases when their holder dies; nothing to clear by hand."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ecm_agent.atomic import private_directory
+from ecm_agent.errors import LockHeld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def held(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file `path` during the block. Raises `LockHeld` at once when another process has it.
+
+    The file stays: removing it would let two processes lock two files of one name.
+    """
+    private_directory(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockHeld(
+                f"Another process is working on {what}.", hint="Wait until it has finished, then try again."
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,74 @@
+"""From settings to objects that work."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from ecm_agent.clock import SystemClock
+from ecm_agent.destination.local import LocalDestination
+from ecm_agent.errors import NotFound
+from ecm_agent.history import History
+from ecm_agent.jobs.job import Context, Job
+from ecm_agent.jobs.restore import Safety
+from ecm_agent.model.manifest import Selection
+from ecm_agent.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ecm_agent.config.settings import Settings
+    from ecm_agent.destination.base import Destination
+    from ecm_agent.jobs.progress import Progress
+    from ecm_agent.secret import Secret
+
+
+def store(settings: Settings) -> SqliteStore:
+    """Give the store, whether it exists or not."""
+    return SqliteStore(settings.store.path)
+
+
+def context(settings: Settings, progress: Progress, password: Secret | None = None) -> Context:
+    """Give what every verb needs besides its job."""
+    return Context(History(settings.state_dir), SystemClock(), progress, password)
+
+
+def job(settings: Settings, name: str) -> Job:
+    """Give one job. Raises `NotFound` with the nearest name."""
+    if name not in settings.jobs:
+        raise _unknown("job", name, settings.jobs)
+    keys = settings.jobs[name]
+    return Job(
+        name=name,
+        host=settings.host,
+        store=store(settings),
+        selection=Selection(tuple(keys.projects) or None, vectors=keys.vectors),
+        compression=keys.compress,
+        policy=keys.retention.policy(),
+        timezone=ZoneInfo(settings.timezone),
+        destinations={destination: _destination(settings, destination) for destination in keys.destinations},
+        state_dir=settings.state_dir,
+    )
+
+
+def destinations(settings: Settings, only: str | None = None) -> dict[str, Destination]:
+    """Give every destination, or one by name. Raises `NotFound` with the nearest name."""
+    if only is not None and only not in settings.destinations:
+        raise _unknown("destination", only, settings.destinations)
+    return {name: _destination(settings, name) for name in settings.destinations if only in {None, name}}
+
+
+def safety(settings: Settings, *, wanted: bool) -> Safety:
+    """Give the place of safety archives; `wanted=False` makes none."""
+    return Safety(settings.state_dir / "safety" if wanted else None, settings.host)
+
+
+def _destination(settings: Settings, name: str) -> Destination:
+    return LocalDestination(settings.destinations[name].path)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> NotFound:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"There is: {', '.join(known)}."
+    return NotFound(f"There is no {what} called {name!r}.", hint=hint)

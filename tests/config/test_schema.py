@@ -1,0 +1,104 @@
+"""The schema for editors and the example: both say what the program does."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecm_agent.config.keys import leaves
+from ecm_agent.config.loading import load
+from ecm_agent.config.schema import json_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(__file__).parents[2] / "config"
+EXAMPLE = FOLDER / "ecm-agent.example.yaml"
+
+
+def sections(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "the top", schema
+    yield from schema["$defs"].items()
+
+
+def test_the_file_for_editors_is_the_schema() -> None:
+    """After a change of the settings: `ecm-agent config schema > config/ecm-agent.schema.json`."""
+    text = json.dumps(json_schema(), indent=2, sort_keys=False) + "\n"
+    assert (FOLDER / "ecm-agent.schema.json").read_text(encoding="utf-8") == text
+
+
+def test_every_key_is_described_and_no_other_is_allowed() -> None:
+    """At every depth."""
+    for name, section in sections(json_schema()):
+        assert section["additionalProperties"] is False, name
+        for key, about in section["properties"].items():
+            assert about["description"], f"{name}.{key}"
+            assert about.get("additionalProperties", False) is False, f"{name}.{key}"
+
+
+def test_the_schema_asks_for_nothing_that_has_a_default() -> None:
+    """An empty file is a valid one; null is no value."""
+    schema = json_schema()
+    assert "required" not in schema
+    assert '"null"' not in json.dumps(schema)
+    assert schema["$schema"].endswith("2020-12/schema")
+
+
+def test_the_defaults_in_the_schema_are_those_in_effect() -> None:
+    """An editor shows what happens without the key."""
+    defs = json_schema()["$defs"]
+    settings = load(Path("/dev/null"), environ={"HOME": "/home/me"}, cwd=Path("/")).settings
+    assert str(settings.store.path) == defs["StoreSettings"]["properties"]["path"]["default"].replace("~", "/home/me")
+    job = settings.jobs["default"]
+    job_keys = defs["JobSettings"]["properties"]
+    assert job.retention.model_dump(exclude_unset=True) == job_keys["retention"]["default"]
+    assert (job.compress, job.projects, job.vectors) == ("none", [], True)
+    assert {key: about.get("default") for key, about in job_keys.items() if key != "retention"} == {
+        "destinations": [],
+        "compress": "none",
+        "projects": [],
+        "vectors": True,
+    }
+
+
+def test_the_example_changes_nothing() -> None:
+    """Its values are the defaults, so that a copy of it is a safe beginning."""
+    example, without = (
+        load(file, environ={"HOME": "/home/me"}, cwd=Path("/")).settings for file in (EXAMPLE, Path("/dev/null"))
+    )
+    assert example == without
+
+
+@pytest.mark.parametrize("source", ["file", "command", "credential"])
+def test_what_is_commented_out_in_the_example_works_too(tmp_path: Path, source: str) -> None:
+    """Every `#key:` can be uncommented as it stands (of the password's sources one at a time)."""
+    text = re.sub(r"^( *)env:", r"\1#env:", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    wanted = rf"^( *)#((?:{source}|timezone|host|keep_within): )"
+    text, count = re.subn(wanted, r"\1\2", text, flags=re.MULTILINE)
+    file = tmp_path / "conf.yaml"
+    file.write_text(text)
+    settings = load(file, environ={"HOME": "/home/me"}, cwd=tmp_path).settings
+    assert count == 4
+    assert getattr(settings.password, source)
+    assert (settings.timezone, settings.host) == ("Europe/Berlin", "laptop")
+    assert settings.jobs["default"].retention.keep_within == "14d"
+
+
+def test_the_example_mentions_every_key() -> None:
+    """With its value, commented out or not; and it points editors to the schema beside it."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    first = text.splitlines()[0]
+    assert first == "# yaml-language-server: $schema=ecm-agent.schema.json"
+    keys = {key for _, section in sections(json_schema()) for key in section["properties"]}
+    missing = [key for key in keys if not re.search(rf"^ *#?{key}:", text, flags=re.MULTILINE)]
+    assert len(keys) > 20
+    assert missing == []
+
+
+def test_the_leaves_of_settings_are_their_keys() -> None:
+    """An empty section is a key of its own, a list is one value."""
+    assert list(leaves({"a": {"b": [1], "c": {}}})) == [(("a", "b"), [1]), (("a", "c"), {})]
