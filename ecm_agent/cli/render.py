@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from ecm_agent.cli.screen import Screen
-    from ecm_agent.jobs.backup import BackedUp, Delivery
+    from ecm_agent.jobs.backup import BackedUp
+    from ecm_agent.jobs.deliver import Delivery
     from ecm_agent.jobs.export import Exported
     from ecm_agent.jobs.restore import Restored
     from ecm_agent.jobs.rotate import Rotation
@@ -49,12 +50,17 @@ def backed_up(result: BackedUp) -> Iterator[str]:
     yield f"{result.job}: {result.archive}, {contents(result.exported.manifest)}, {size(result.exported.bytes)}"
     for delivery in result.deliveries:
         yield from _delivered(delivery)
+    for delivery in result.caught_up:
+        yield f"  waiting since earlier: {delivery.archive}"
+        yield from _delivered(delivery)
+    for name in result.dropped:
+        yield f"  DROPPED {name}: too much was waiting to be sent"
     yield f"  took {result.seconds:.1f} s"
 
 
 def _delivered(delivery: Delivery) -> Iterator[str]:
     if delivery.error:
-        yield f"  FAILED  {delivery.label}: {delivery.error}"
+        yield f"  FAILED  {delivery.label}: {delivery.error} The archive waits on disk and is sent with the next run."
         if delivery.hint:
             yield f"          hint: {delivery.hint}"
         return

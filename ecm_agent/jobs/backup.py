@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ecm_agent.atomic import private_directory
+from ecm_agent.atomic import new_file, private_directory
 from ecm_agent.errors import EcmError
 from ecm_agent.history import Run
+from ecm_agent.jobs.deliver import Delivery, deliver_new, keep_within_bound, send_waiting, staged_path
 from ecm_agent.jobs.export import Exported, export
-from ecm_agent.jobs.rotate import Rotation, rotate
-from ecm_agent.jobs.verify import verify, verify_stored
+from ecm_agent.jobs.verify import verify
 from ecm_agent.lock import held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from ecm_agent.jobs.job import Context, Job
     from ecm_agent.model.names import ArchiveName
@@ -28,28 +24,15 @@ PARTIAL = 3
 """Exit code of a run that finished, but not everything."""
 
 
-class Delivery(Struct, frozen=True):
-    """What became of an archive in one destination: `error` is empty when it was read back there and proved."""
-
-    destination: str
-    label: str
-    error: str = ""
-    hint: str = ""
-    exit_code: int = 0
-    rotation: Rotation | None = None
-
-    @property
-    def verified(self) -> bool:
-        return not self.error
-
-
 class BackedUp(Struct, frozen=True):
-    """The proven result of a run."""
+    """The proven result of a run. `caught_up` are deliveries of earlier archives that had been waiting."""
 
     job: str
     archive: str
     exported: Exported
     deliveries: list[Delivery]
+    caught_up: list[Delivery]
+    dropped: list[str]
     seconds: float
 
     @property
@@ -61,66 +44,59 @@ class BackedUp(Struct, frozen=True):
         unremoved = any(delivery.rotation and delivery.rotation.failures for delivery in verified)
         return PARTIAL if self.exported.gaps or unremoved or len(verified) < len(self.deliveries) else 0
 
+    @property
+    def faults(self) -> str:
+        """What went wrong, in one line."""
+        return "; ".join(f"{one.destination}: {one.error}" for one in self.deliveries if one.error)
 
-def backup(job: Job, context: Context) -> BackedUp:
+
+def backup(job: Job, context: Context, *, wait: float = 0.0) -> BackedUp:
     """Back one job up. Raises `EcmError` when there is no archive to deliver; a destination's failure is reported.
 
-    Raises `LockHeld` when the job is being worked on by another process.
+    An archive that cannot be delivered now waits on disk. Raises `LockHeld` when another process is still working
+    on the job after `wait` seconds.
     """
-    with held(job.lock, f"job {job.name!r}"):
+    with held(job.lock, f"job {job.name!r}", clock=context.clock, wait=wait):
         started, began = context.clock.now(), context.clock.monotonic()
+        name = job.free_name(started)
         try:
-            result = _backup(job, context, began)
+            exported = _stage(job, name, context)
         except EcmError as error:
             _record(job, context, started, error.exit_code, error.message)
             raise
-        message = "; ".join(delivery.error for delivery in result.deliveries if delivery.error)
-        _record(job, context, started, result.exit_code, message)
+        deliveries = deliver_new(job, name, context)
+        reached = [one.destination for one in deliveries if one.verified]
+        caught_up = [one for one in send_waiting(job, context, reached) if one.archive != str(name)]
+        dropped = keep_within_bound(job, context)
+        seconds = context.clock.monotonic() - began
+        result = BackedUp(job.name, str(name), exported, deliveries, caught_up, dropped, seconds)
+        _record(job, context, started, result.exit_code, result.faults, result.archive)
         return result
 
 
-def _backup(job: Job, context: Context, began: float) -> BackedUp:
-    name = job.free_name(context.clock.now())
-    with _staging_file(job.state_dir) as file:
-        exported = export(
-            job.store,
-            job.selection,
-            file,
-            password=context.password,
-            compression=job.compression,
-            created=name.created,
-            progress=context.progress,
-        )
-        verify(file, context.password, context.progress, title="Checking the archive")
-        deliveries = [_deliver(job, destination, name, file, context) for destination in job.destinations]
-    return BackedUp(job.name, str(name), exported, deliveries, context.clock.monotonic() - began)
-
-
-def _deliver(job: Job, destination: str, name: ArchiveName, staged: BinaryIO, context: Context) -> Delivery:
-    """Put the archive, prove it there, then rotate. Never raises `EcmError`: one destination must not stop another."""
-    place = job.destinations[destination]
+def _stage(job: Job, name: ArchiveName, context: Context) -> Exported:
+    """Export into the staging directory; the file takes its name only once it has been read back whole."""
+    path = staged_path(job, name)
     try:
-        staged.seek(0)
-        context.progress.stage(f"Copying to {place.label}", 0)
-        place.put(name, staged)
-        verify_stored(place, name, context)
-        return Delivery(destination, place.label, rotation=rotate(job, destination, context))
-    except EcmError as error:
-        return Delivery(destination, place.label, error.message, error.hint, error.exit_code)
-
-
-@contextmanager
-def _staging_file(state_dir: Path) -> Iterator[BinaryIO]:
-    """Give a private file that has no name, so that nothing of it is left behind, whatever happens."""
-    try:
-        with TemporaryFile(dir=private_directory(state_dir / "staging")) as file:
-            yield file
+        with new_file(private_directory(path.parent) / path.name, overwrite=True) as file:
+            exported = export(
+                job.store,
+                job.selection,
+                file,
+                password=context.password,
+                compression=job.compression,
+                created=name.created,
+                progress=context.progress,
+            )
+            verify(file, context.password, context.progress, title="Checking the archive")
     except OSError as error:
         raise EcmError(
-            f"The archive cannot be staged in {state_dir / 'staging'}: {error.strerror}.",
+            f"The archive cannot be staged in {path.parent}: {error.strerror}.",
             hint="Make room there, or name another place with the key state_dir.",
         ) from error
+    return exported
 
 
-def _record(job: Job, context: Context, started: datetime, exit_code: int, message: str) -> None:
-    context.history.record_run(Run(job.name, "backup", started, context.clock.now(), exit_code, message))
+def _record(job: Job, context: Context, started: datetime, exit_code: int, message: str, archive: str = "") -> None:
+    run = Run(job.name, "backup", started, context.clock.now(), exit_code, message, archive)
+    context.history.record_run(run)

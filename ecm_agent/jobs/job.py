@@ -39,6 +39,8 @@ class Job:
     timezone: ZoneInfo
     destinations: Mapping[str, Destination]
     state_dir: Path
+    staging_bytes: int = 2**33
+    """How much may wait on disk to be sent; the newest archive may, whatever its size."""
 
     @property
     def lock(self) -> Path:
@@ -56,10 +58,15 @@ class Job:
                 taken.update(self.archives_in(destination))
             except DestinationRefused:  # what is wrong with it is said when the archive is put there
                 continue
+        taken.update(filter(None, map(ArchiveName.parse, self._staged())))
         name = ArchiveName(self.name, self.host, now.replace(microsecond=0))
         while name in taken:
             name = replace(name, created=name.created + timedelta(seconds=1))
         return name
+
+    def _staged(self) -> list[str]:
+        staging = self.state_dir / "staging"
+        return [path.name for path in staging.iterdir()] if staging.is_dir() else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def status_of(job: Job, history: History) -> JobStatus:
     return JobStatus(
         job.name,
         history.last_run(job.name, "backup"),
-        history.last_run(job.name, "backup", successful=True),
+        history.last_success(job.name, "backup"),
         destinations,
     )
 

@@ -56,5 +56,5 @@ def verify_stored(destination: Destination, name: ArchiveName, context: Context)
     except (ArchiveInvalid, DecryptionFailed) as error:
         context.history.record_proof(destination.label, name, Proof(context.clock.now(), error.message))
         raise
-    context.history.record_proof(destination.label, name, Proof(context.clock.now(), ""))
+    context.history.record_proof(destination.label, name, Proof(context.clock.now(), "", verified.bytes))
     return verified

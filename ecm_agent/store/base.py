@@ -59,6 +59,12 @@ class MemoryStore(Protocol):
     def exists(self) -> bool:
         """Whether there is anything at its place."""
 
+    def at(self, path: Path) -> MemoryStore:
+        """Give a store of the same kind at another place, which may not exist yet."""
+
+    def problems(self) -> list[str]:
+        """Check the store's own integrity and its references; empty when all is well. Raises `StoreUnreadable`."""
+
     def chunk_count(self) -> int:
         """How many chunks it holds; 0 when it does not exist. Raises `StoreUnreadable`."""
 

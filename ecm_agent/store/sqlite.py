@@ -35,6 +35,15 @@ class SqliteStore:
     def exists(self) -> bool:
         return self.path.exists()
 
+    def at(self, path: Path) -> SqliteStore:
+        return SqliteStore(path)
+
+    def problems(self) -> list[str]:
+        with connect(self.path, write=False) as connection:
+            found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
+            broken = connection.execute("PRAGMA foreign_key_check").fetchall()
+        return found + [f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in broken]
+
     def chunk_count(self) -> int:
         if not self.exists():
             return 0
