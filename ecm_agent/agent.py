@@ -10,8 +10,10 @@ while nothing is due is small.
 
 from __future__ import annotations
 
+import select
 import signal
-import threading
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -71,6 +73,28 @@ class Journal(Protocol):
     def error(self, event: str, **facts: object) -> None: ...
 
 
+class _Bell:
+    """Wakes the loop from a signal handler or another thread.
+
+    `threading.Event` would not do: a handler that sets it while the main thread is inside its `wait` can deadlock.
+    """
+
+    def __init__(self) -> None:
+        self._listener, self._button = socket.socketpair()
+        self._listener.setblocking(False)
+        self._button.setblocking(False)
+
+    def ring(self) -> None:
+        with suppress(BlockingIOError):  # it is ringing already
+            self._button.send(b".")
+
+    def wait(self, seconds: float) -> None:
+        """Wait until somebody rings, or so long."""
+        select.select([self._listener], [], [], seconds)
+        with suppress(BlockingIOError):
+            self._listener.recv(4096)
+
+
 @dataclass
 class _Orders:
     """What signals have asked for since the last look."""
@@ -88,7 +112,7 @@ class Agent:
         self._supervisor = supervisor
         self._journal = journal
         self._orders = _Orders()
-        self._wake = threading.Event()
+        self._bell = _Bell()
         self._work: Work | None = None
         self._duty = load()
 
@@ -100,8 +124,7 @@ class Agent:
         self._journal.info("agent started")
         try:
             while not self._orders.stop:
-                self._wake.wait(self._pause())
-                self._wake.clear()
+                self._bell.wait(self._pause())
                 if self._orders.reload:
                     scheduler = self._reload(scheduler)
                 self.step()
@@ -140,7 +163,7 @@ class Agent:
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         scheduler = BackgroundScheduler(job_defaults=defaults, timezone="UTC")
         for trigger in (IntervalTrigger(seconds=int(TICK_SECONDS)), *self._duty.triggers):
-            scheduler.add_job(self._wake.set, trigger)
+            scheduler.add_job(self._bell.ring, trigger)
         scheduler.start()
         return scheduler
 
@@ -163,12 +186,12 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: self._order(stop=received))
         signal.signal(signal.SIGHUP, lambda _number, _frame: self._order(reload=True))
-        signal.signal(signal.SIGUSR1, lambda _number, _frame: self._wake.set())
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: self._bell.ring())
 
     def _order(self, *, stop: int = 0, reload: bool = False) -> None:
         self._orders.stop = stop or self._orders.stop
         self._orders.reload = reload or self._orders.reload
-        self._wake.set()
+        self._bell.ring()
 
     def _wind_up(self) -> int:
         """Let the run in hand finish within the grace, else have it abandoned; give the exit code."""
