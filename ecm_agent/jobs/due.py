@@ -1,0 +1,86 @@
+"""What is due now, from the journal alone: which is why nothing is lost by sleep, restarts or a clock that was set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec import Struct
+
+from ecm_agent.history import Run
+from ecm_agent.jobs.deliver import waiting_now
+from ecm_agent.schedule import Due, Failure, due
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from ecm_agent.jobs.job import Context, Job
+    from ecm_agent.schedule import Schedule
+
+Verb: TypeAlias = Literal["backup", "send", "verify"]
+SKIPPED = 75
+
+
+class Task(Struct, frozen=True):
+    """One thing to do for one job, and why now."""
+
+    job: str
+    verb: Verb
+    reason: str
+    due: Due | None = None
+
+    def __str__(self) -> str:
+        return f"{self.verb} of {self.job}: {self.reason}"
+
+
+def tasks(jobs: Iterable[Job], context: Context) -> list[Task]:
+    """Give everything that is due, backups first: the newest memory is the most precious."""
+    found = [task for job in jobs for task in _tasks_of(job, context)]
+    return sorted(found, key=lambda task: ("backup", "send", "verify").index(task.verb))
+
+
+def record_missed(task: Task, context: Context) -> None:
+    """Put the slots on record that passed with nobody there to use them."""
+    if task.due is None or not task.due.missed or task.due.first_missed is None:
+        return
+    first = task.due.first_missed
+    slots = "the slot" if task.due.missed == 1 else f"{task.due.missed} slots from"
+    message = f"skipped {slots} {first:%Y-%m-%d %H:%M} UTC: the agent was not running, or the machine asleep"
+    context.history.record_run(Run(task.job, task.verb, first, context.clock.now(), SKIPPED, message))
+
+
+def next_run(job: Job, context: Context) -> datetime | None:
+    """Say when a job is next to be backed up; in the past when it is overdue, `None` when it has no schedule."""
+    last = context.history.last_archive(job.name)
+    if job.schedule is None:
+        return None
+    return job.schedule.next_run_after(last.started_at) if last else context.clock.now()
+
+
+def _tasks_of(job: Job, context: Context) -> list[Task]:
+    found = []
+    if job.schedule and (backup := _backup_due(job, job.schedule, context)):
+        found.append(Task(job.name, "backup", backup.reason, backup))
+    if waiting := waiting_now(job, context):
+        found.append(Task(job.name, "send", f"{len(waiting)} archives wait to be sent"))
+    if job.verification and (check := _check_due(job, job.verification.schedule, context)):
+        found.append(Task(job.name, "verify", check.reason, check))
+    return found
+
+
+def _backup_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
+    """Count from the last run that made an archive: one that could not be sent yet waits and needs no second export."""
+    made, last = context.history.last_archive(job.name), context.history.last_attempt(job.name, "backup")
+    failures = context.history.failures_since_success(job.name, "backup")
+    failure = Failure(last.started_at, last.finished_at, failures) if last and failures else None
+    return due(
+        schedule, last_success=made.started_at if made else None, last_failure=failure, now=context.clock.now()
+    )
+
+
+def _check_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
+    """Count from the last check, whatever it found, or from the first archive; without any there is nothing to check."""
+    last = context.history.last_attempt(job.name, "verify") or context.history.first_archive(job.name)
+    if last is None:
+        return None
+    return due(schedule, last_success=last.started_at, last_failure=None, now=context.clock.now())
