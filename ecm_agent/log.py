@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json as json_module
 import logging
+import math
 import os
 import sys
 import threading
@@ -18,11 +19,12 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import quote, quote_plus
 
-from ecm_agent.model.outcome import Outcome
 from ecm_agent.secret import Secret
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from ecm_agent.model.outcome import Outcome
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -190,27 +192,23 @@ def _redacted(_logger: object, _method: str, fields: MutableMapping[str, Any]) -
 def _plain(value: object, depth: int) -> Any:  # noqa: ANN401 (any JSON value)
     """Give a value as JSON has it, without secrets."""
     match value:
-        case Secret():
-            return HIDDEN
-        case None | bool():
-            return value
-        case int() | float():
-            return value if _hidden(str(value)) == str(value) else HIDDEN
-        case str() | os.PathLike():
-            return _hidden(str(value))
-        case datetime():
-            return _hidden(value.isoformat())
         case Mapping() if depth < _DEEPEST:
             return {_hidden(_text(key)): _plain(each, depth + 1) for key, each in value.items()}
         case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
             return [_plain(each, depth + 1) for each in value]
+        case int() | float() if math.isfinite(value) and _hidden(str(value)) == str(value):
+            return value  # true and false are such numbers too
+        case None:
+            return None
         case _:
-            return _hidden(_text(value))
+            return HIDDEN if isinstance(value, Secret) else _hidden(_text(value))
 
 
 def _text(value: object) -> str:
     try:
-        return value if isinstance(value, str) else repr(value)
+        if isinstance(value, datetime):
+            return value.isoformat()
+        return str(value) if isinstance(value, str | os.PathLike) else repr(value)
     except Exception:  # noqa: BLE001 (anything may happen in another's repr, and the log must not fail for it)
         return f"<{type(value).__name__}>"
 
@@ -218,7 +216,7 @@ def _text(value: object) -> str:
 def _hidden(text: str) -> str:
     if text in _forms:
         return HIDDEN
-    for form in sorted(_forms, key=len, reverse=True):
+    for form in sorted(_forms.copy(), key=len, reverse=True):
         if len(form) >= _SHORTEST_IN_TEXT:
             text = text.replace(form, HIDDEN)
     return text
