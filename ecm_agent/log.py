@@ -94,7 +94,7 @@ def logger(**fields: Any) -> Any:  # noqa: ANN401 (structlog's own type, importe
         logging.getLogger(OURS),
         processors=[
             stdlib.filter_by_level,
-            stdlib.PositionalArgumentsFormatter(),
+            _with_arguments,
             structlog.processors.StackInfoRenderer(),
             stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -173,6 +173,16 @@ def _catch_what_nobody_caught() -> None:
         logging.getLogger(OURS).error("error that could not be raised", exc_info=args.exc_value)
 
     sys.excepthook, threading.excepthook, sys.unraisablehook = uncaught, in_a_thread, unraisable
+
+
+def _with_arguments(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put arguments into the text. structlog's own way raises where they do not fit, which would fail a run."""
+    arguments = fields.pop("positional_args", ())
+    try:
+        fields["event"] = fields["event"] % arguments if arguments else fields["event"]
+    except Exception:  # noqa: BLE001 (another's text, another's objects)
+        fields["arguments"] = arguments
+    return fields
 
 
 def _stamped(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -36,13 +36,23 @@ _SERVER_ERROR = 500
 _EXIT_CODES = range(1, 256)
 
 
+class Answered(Exception):
+    """The server's answer was a status other than success."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the server answered {status}")
+        self.status = status
+
+
 class Ping:
     """One address. No method raises: they give "" when the ping arrived, else why it did not, without the address."""
 
     def __init__(
         self, url: Secret, *, post: Post | None = None, timeout: float = 10.0, pauses: Sequence[float] = (1.0, 4.0)
     ) -> None:
-        """Take the address; `timeout` is for each try, `pauses` (seconds) are those between tries.
+        """Take the address.
+
+        `timeout` (seconds) is for each step of a try, which has twice that; `pauses` (seconds) are between tries.
 
         Raises `UsageError`, without showing it, when the address is not one of http or https.
         """
@@ -82,17 +92,17 @@ class Ping:
         reason = ""
         for pause in (0.0, *self._pauses):
             time.sleep(pause)
-            error = _caught_within(self._timeout, lambda: self._post(url, content, self._timeout))
+            error = _caught_within(2 * self._timeout, lambda: self._post(url, content, self._timeout))
             if error is None:
                 return ""
             reason = _reason(error)
-            if isinstance(error, HTTPError) and not _worth_another_try(error):
+            if isinstance(error, Answered) and not _worth_another_try(error.status):
                 break
         return f"The ping to {self.host} did not arrive: {reason}."
 
 
 def post_over_http(url: str, body: bytes, timeout: float) -> None:
-    """Send `body` as JSON. Raises `HTTPError` for any answer but a 2xx, `OSError` or `HTTPException` for none."""
+    """Send `body` as JSON. Raises `Answered` for any answer but success, `OSError` or `HTTPException` for none."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     request = urllib.request.Request(  # noqa: S310 (the scheme was checked)
@@ -102,8 +112,11 @@ def post_over_http(url: str, body: bytes, timeout: float) -> None:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         # Not a header that a redirect would carry to another host.
         request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(login).decode()}")
-    with urllib.request.build_opener(_SafeRedirects).open(request, timeout=timeout):
-        pass
+    try:
+        urllib.request.build_opener(_SafeRedirects).open(request, timeout=timeout).close()
+    except HTTPError as error:
+        with error:  # it holds the connection
+            raise Answered(error.code) from None
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -147,15 +160,15 @@ def _caught_within(seconds: float, call: Callable[[], None]) -> Exception | None
     return ended[0] if ended else TimeoutError()
 
 
-def _worth_another_try(error: HTTPError) -> bool:
-    return error.code >= _SERVER_ERROR or error.code in _WORTH_ANOTHER_TRY
+def _worth_another_try(status: int) -> bool:
+    return status >= _SERVER_ERROR or status in _WORTH_ANOTHER_TRY
 
 
 def _reason(error: Exception) -> str:
     """Say what happened in words that cannot hold the address."""
     cause = error.reason if isinstance(error, URLError) and isinstance(error.reason, OSError) else error
-    if isinstance(error, HTTPError):
-        return f"the server answered {error.code}"
+    if isinstance(error, Answered):
+        return str(error)
     if isinstance(cause, TimeoutError):
         return "there was no answer in time"
     if isinstance(cause, OSError) and cause.strerror:

@@ -79,7 +79,8 @@ def _due(outcome: Outcome, told: Told, repeat: timedelta) -> bool:
 
 
 def _fault(outcome: Outcome) -> str:
-    return re.sub(r"\d+", "0", f"{outcome.verb} {outcome.status} {outcome.exit_code} {_public(outcome.message)}")
+    message = re.sub(r"\d+", "0", _public(outcome.message))
+    return f"{outcome.verb} {outcome.status} {outcome.exit_code} {message}"
 
 
 def _failure(outcome: Outcome, told: Told) -> Notice:
