@@ -86,3 +86,16 @@ class AlreadyExists(DestinationRefused):
     """A destination already holds an archive of that name; archives are never overwritten (exit 15)."""
 
     kind = "already_exists"
+
+
+class HookFailed(EcmError):
+    """A command of the user's own, run around a job, failed, took too long or is missing (exit 1)."""
+
+    kind = "hook_failed"
+
+
+class Skipped(EcmError):
+    """The run was left out on purpose: a `before` command asked for it (exit 75)."""
+
+    exit_code = 75
+    kind = "skipped"

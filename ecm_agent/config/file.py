@@ -98,6 +98,8 @@ def _lines(node: Any, path: KeyPath, file: Path) -> Iterator[tuple[KeyPath, int]
     seen: dict[str, int] = {}
     for key, value in node.value:
         line = key.start_mark.line + 1
+        if key.value == "on":  # which YAML 1.1 takes for true
+            key.tag = "tag:yaml.org,2002:str"
         if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
             raise UsageError(f"{file}:{line}: a key is not text.", hint="Put it in quotes.")
         here = (*path, key.value)

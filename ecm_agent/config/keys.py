@@ -6,11 +6,14 @@ import difflib
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from ecm_agent.config.settings import Settings
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 KeyPath: TypeAlias = tuple[str, ...]
 
@@ -34,7 +37,7 @@ def is_path(path: KeyPath) -> bool:
 
 def known(path: KeyPath) -> list[str]:
     """Give the fixed keys of a section, in the order of the schema; none for a section that is keyed by names."""
-    return [key for member in _members(type_at(path)) if _is_section(member) for key in member.model_fields]
+    return [key for member in _members(type_at(path)) if _is_section(member) for key in _fields(member)]
 
 
 def leaves(values: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
@@ -68,7 +71,7 @@ def _closest(word: str, choices: list[str], cutoff: float = 0.6) -> str:
 
 def _every_key(annotation: Any, path: KeyPath, names: Mapping[str, list[str]]) -> Iterator[KeyPath]:  # noqa: ANN401 (a type expression)
     for member in _members(annotation):
-        keys = list(member.model_fields) if _is_section(member) else []
+        keys = list(_fields(member)) if _is_section(member) else []
         if get_origin(member) is dict:
             keys = names.get(dotted(path), [])
         for key in keys:
@@ -78,8 +81,8 @@ def _every_key(annotation: Any, path: KeyPath, names: Mapping[str, list[str]]) -
 
 def _child(annotation: Any, key: str) -> Any:  # noqa: ANN401 (a type expression)
     for member in _members(annotation):
-        if _is_section(member) and key in member.model_fields:
-            return member.model_fields[key].annotation
+        if _is_section(member) and key in _fields(member):
+            return _fields(member)[key].annotation
         if get_origin(member) is dict:
             return get_args(member)[1]
     return None
@@ -91,6 +94,11 @@ def _members(annotation: Any) -> list[Any]:  # noqa: ANN401 (a type expression)
     if get_origin(annotation) in (Union, types.UnionType):
         return [member for each in get_args(annotation) for member in _members(each)]
     return [annotation]
+
+
+def _fields(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Give the fields of a section by the names of their keys, which Python does not allow all of."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
 def _is_section(annotation: Any) -> bool:  # noqa: ANN401 (a type expression)

@@ -67,12 +67,19 @@ def load(
 def show(loaded: Loaded) -> Iterable[tuple[str, Any, str]]:
     """Give every key in effect: dotted name, value (JSON types), where it was written. Never a secret.
 
-    Of a password command only the program is shown: its arguments may hold one.
+    Of a password command and of hooks only the programs are shown: their arguments may hold one.
     """
     for path, value in leaves(_plain(loaded.settings)):
         key = dotted(path)
-        shown = [value[0], *["..."][: len(value) - 1]] if path == ("password", "command") else value
-        yield key, shown, loaded.sources[key]
+        yield key, _shown(path, value), loaded.sources[key]
+
+
+def _shown(path: KeyPath, value: Any) -> Any:  # noqa: ANN401 (any value of a configuration)
+    if path == ("password", "command"):
+        return [value[0], *["..."][: len(value) - 1]]
+    if path[-2:-1] == ("hooks",) and isinstance(value, list):
+        return [[command[0], *["..."][: len(command) - 1]] for command in value]
+    return value
 
 
 def _default(layers: Sequence[Layer], environ: Mapping[str, str], cwd: Path) -> Layer:
@@ -154,4 +161,4 @@ def _section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude_none=True)
+    return settings.model_dump(mode="json", exclude_none=True, by_alias=True)

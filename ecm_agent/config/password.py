@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecm_agent.config import private as private_file
 from ecm_agent.config.places import expanded
 from ecm_agent.config.settings import PASSWORD_VARIABLE
 from ecm_agent.errors import PasswordMissing
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 COMMAND_TIMEOUT = 30.0
 """Seconds a password command may take; it may have to ask a key agent, never a person."""
-
-_LONGEST = 65536
 
 
 def find_password(
@@ -76,20 +73,7 @@ def _from_credential(name: str, environ: Mapping[str, str]) -> Secret:
 
 
 def _from_file(path: Path, which: str, *, private: bool = True) -> Secret:
-    try:
-        # Without O_NONBLOCK the opening of a named pipe would wait for its other end.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise PasswordMissing(f"Could not use {which}: it is not a regular file.")
-            if private and mode & stat.S_IROTH:
-                raise PasswordMissing(f"Could not use {which}: everyone can read it.", hint=f"chmod 600 {path}")
-            content = file.read(_LONGEST + 1)
-    except IsADirectoryError:
-        raise PasswordMissing(f"Could not use {which}: it is a directory.") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "that is no path"
-        raise PasswordMissing(f"Could not read {which}: {reason}.") from None
+    content = private_file.content(path, which, PasswordMissing, private=private)
     return _secret(content, which)
 
 
@@ -121,8 +105,8 @@ def _secret(content: bytes, which: str) -> Secret:
     line = line.removesuffix(b"\r") if line != content else content
     if not line:
         raise PasswordMissing(f"Got no password from {which}: it is empty.")
-    if len(content) > _LONGEST:
-        raise PasswordMissing(f"Got no password from {which}: it holds more than {_LONGEST} bytes.")
+    if len(content) > private_file.LONGEST:
+        raise PasswordMissing(f"Got no password from {which}: it holds more than {private_file.LONGEST} bytes.")
     try:
         return Secret(line.decode())
     except UnicodeDecodeError:

@@ -19,13 +19,16 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ecm_agent.config.values import (
+    Commands,
     Count,
     CountOfSome,
     CredentialName,
     DestinationName,
+    Duration,
     HostName,
     JobName,
     Names,
+    SecretText,
     Span,
     VariableName,
     Zone,
@@ -40,7 +43,7 @@ PASSWORD_VARIABLE = "ECM_EXPORT_PASSWORD"  # noqa: S105 (a variable's name)
 DEFAULT_STORE = Path("~/.ecm/memory.db")
 DEFAULT_BACKUPS = Path("~/.ecm/backups")
 DEFAULT_RETENTION = {"keep_daily": 7, "keep_weekly": 4, "keep_monthly": 12}
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Section(BaseModel):
@@ -136,6 +139,85 @@ def _timedelta(span: str) -> timedelta:
     return timedelta(**{_UNITS[span[-1]]: int(span[:-1])})
 
 
+class HooksSettings(Section):
+    """Commands of one's own around a job's runs: lists of words, no shell; their arguments are never shown."""
+
+    before: Commands = Field(
+        default=[], description="Run before the job, in order. Exit code 75 skips the run; any other but 0 fails it."
+    )
+    after: Commands = Field(default=[], description="Run when everything went well.")
+    on_failure: Commands = Field(
+        default=[], description="Run when the job, a destination or a `before` command failed."
+    )
+    lastly: Commands = Field(default=[], alias="finally", description="Run at the end, whatever happened.")
+    timeout: Duration = Field(
+        default="60s", description="How long each command may take (30s, 5m, 2h) before it is ended, and has failed."
+    )
+
+    def seconds(self) -> float:
+        """Give the timeout in seconds."""
+        return _timedelta(self.timeout).total_seconds()
+
+
+class PingSettings(Section):
+    """Where a job's dead-man's switch is (healthchecks.io or the like); exactly one key. The address is a secret."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in ("env", "file", "url")]})
+
+    env: VariableName | None = Field(default=None, description="The environment variable that holds the address.")
+    file: Path | None = Field(
+        default=None, description="A file that holds the address. It must not be readable by everyone."
+    )
+    url: SecretText | None = Field(default=None, description="The address itself, of http or https.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise plain("must have exactly one of the keys env, file and url")
+        return self
+
+
+class NotifySettings(Section):
+    """Who is told about runs, and when. The addresses are secrets, and add up where several keys give some."""
+
+    urls: list[SecretText] = Field(
+        default=[],
+        description="Addresses as the apprise library has them (mailto://, ntfy://). Needs ecm-agent[notify].",
+    )
+    env: VariableName | None = Field(
+        default=None, description="An environment variable that holds addresses, with blanks between them."
+    )
+    file: Path | None = Field(
+        default=None, description="A file that holds addresses, one a line. It must not be readable by everyone."
+    )
+    on: Annotated[list[Literal["failure", "recovery", "success", "always"]], Field(min_length=1)] = Field(
+        default=["failure", "recovery"],
+        description="The occasions: failure, recovery (a success after a failure), success, always (every run).",
+    )
+    repeat: Duration = Field(
+        default="24h", description="How long the same failure is not told again (30m, 24h, 7d), while it lasts."
+    )
+
+    def interval(self) -> timedelta:
+        """Give the time between two messages about the same failure."""
+        return _timedelta(self.repeat)
+
+
+class LogSettings(Section):
+    """What the daemon logs to stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least grave records to log. At debug, also what hooks print."
+    )
+    format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="text, json (an object a line), or auto: text on a terminal, json elsewhere."
+    )
+
+    def as_json(self) -> bool | None:
+        """Tell whether to log JSON; `None` where it depends on the terminal."""
+        return None if self.format == "auto" else self.format == "json"
+
+
 class JobSettings(Section):
     """What one job backs up, to where, and what it keeps."""
 
@@ -153,6 +235,12 @@ class JobSettings(Section):
     )
     projects: Names = Field(default=[], description="The projects to back up, by name. None named means all of them.")
     vectors: bool = Field(default=True, description="Whether to back up the embedding vectors.")
+    hooks: HooksSettings = Field(
+        default_factory=HooksSettings, description="Commands of one's own around this job's runs."
+    )
+    ping: PingSettings | None = Field(
+        default=None, description="A dead-man's switch: an address that hears of every run's start and end."
+    )
 
 
 class Settings(BaseSettings):
@@ -181,6 +269,11 @@ class Settings(BaseSettings):
     jobs: dict[JobName, JobSettings] = Field(
         min_length=1, description="What to back up, by name. Without it, one job with every default: default."
     )
+
+    notify: NotifySettings = Field(
+        default_factory=NotifySettings, description="Messages to people about failures and recoveries."
+    )
+    log: LogSettings = Field(default_factory=LogSettings, description="What the daemon logs, and how.")
 
     @classmethod
     def settings_customise_sources(

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from ecm_agent.model.names import JOB_NAME
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SEPARATED_BY_COMMAS = "separated by commas"
 """Marks a list that an environment variable may give as `a,b` besides JSON."""
+
+HIDDEN = "…"
+"""What is shown of a secret that stands in the configuration."""
 
 _LONGEST_NAME = 64
 
@@ -51,6 +54,12 @@ def _each_once(names: list[str]) -> list[str]:
     if len(set(names)) < len(names):
         raise plain("names the same thing twice")
     return names
+
+
+def _commands(value: object) -> object:
+    if not isinstance(value, list) or not all(isinstance(command, list) for command in value):
+        raise plain("must be a list of commands, each a list of words, such as [[systemctl, --user, stop, memory]]")
+    return value
 
 
 def _zone(name: str) -> str:
@@ -91,6 +100,12 @@ CredentialName = Annotated[
     *_text(r"[A-Za-z0-9_@:-][A-Za-z0-9_.@:-]*", "must be the name of a credential, not a path and not its value"),
 ]
 Span = Annotated[str, *_text("[1-9][0-9]{0,4}[hdw]", "must be a number of hours, days or weeks such as 36h, 14d or 2w")]
+Duration = Annotated[
+    str,
+    *_text("[1-9][0-9]{0,5}[smhd]", "must be a number of seconds, minutes, hours or days such as 30s, 5m, 2h or 1d"),
+]
+SecretText = Annotated[SecretStr, Field(min_length=1), PlainSerializer(lambda _: HIDDEN, when_used="json")]
+Commands = Annotated[list[Annotated[list[str], Field(min_length=1)]], BeforeValidator(_commands), Field(repr=False)]
 Count = Annotated[int, Field(ge=0), BeforeValidator(_not_true_or_false)]
 CountOfSome = Annotated[int, Field(ge=1), BeforeValidator(_not_true_or_false)]
 Names = Annotated[

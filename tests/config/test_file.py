@@ -35,7 +35,7 @@ def read(tmp_path: Path, content: str | bytes) -> str:
             "jobs.n.vectors is given twice, first in line 3",
         ),
         ("1: x\n", ":1", "a key is not text"),
-        ("jobs: {on: {}}\n", ":1", "a key is not text"),
+        ("jobs: {yes: {}}\n", ":1", "a key is not text"),
         ("? [a]\n: x\n", ":1", "a key is not text"),
         ("- store\n", "", "must hold keys such as"),
         ("store\n", "", "must hold keys such as"),

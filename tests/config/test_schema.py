@@ -57,11 +57,12 @@ def test_the_defaults_in_the_schema_are_those_in_effect() -> None:
     job_keys = defs["JobSettings"]["properties"]
     assert job.retention.model_dump(exclude_unset=True) == job_keys["retention"]["default"]
     assert (job.compress, job.projects, job.vectors) == ("none", [], True)
-    assert {key: about.get("default") for key, about in job_keys.items() if key != "retention"} == {
+    assert {key: about.get("default") for key, about in job_keys.items() if key not in {"retention", "hooks"}} == {
         "destinations": [],
         "compress": "none",
         "projects": [],
         "vectors": True,
+        "ping": None,
     }
 
 
@@ -77,15 +78,31 @@ def test_the_example_changes_nothing() -> None:
 def test_what_is_commented_out_in_the_example_works_too(tmp_path: Path, source: str) -> None:
     """Every `#key:` can be uncommented as it stands (of the password's sources one at a time)."""
     text = re.sub(r"^( *)env:", r"\1#env:", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    wanted = rf"^( *)#((?:{source}|timezone|host|keep_within): )"
-    text, count = re.subn(wanted, r"\1\2", text, flags=re.MULTILINE)
+    text, found = re.subn(rf"^( *)#({source}: )", r"\1\2", text, count=1, flags=re.MULTILINE)
+    text, others = re.subn(r"^( *)#((?:timezone|host|keep_within): )", r"\1\2", text, flags=re.MULTILINE)
     file = tmp_path / "conf.yaml"
     file.write_text(text)
     settings = load(file, environ={"HOME": "/home/me"}, cwd=tmp_path).settings
-    assert count == 4
+    assert (found, others) == (1, 3)
     assert getattr(settings.password, source)
     assert (settings.timezone, settings.host) == ("Europe/Berlin", "laptop")
     assert settings.jobs["default"].retention.keep_within == "14d"
+
+
+@pytest.mark.parametrize("source", ["env", "file", "url"])
+def test_the_addresses_in_the_example_work_too(tmp_path: Path, source: str) -> None:
+    """A ping has one of its three sources; notifications may have several."""
+    before, ping, after = EXAMPLE.read_text(encoding="utf-8").partition("    #ping:")
+    after, count = re.subn(rf"^( *)#({source}: )", r"\1\2", after, flags=re.MULTILINE)
+    start, notify, middle = before.partition("\nnotify:\n")
+    middle = re.sub(r"^  #(env|file): ", r"  \1: ", middle, flags=re.MULTILINE)
+    file = tmp_path / "conf.yaml"
+    file.write_text(f"{start}{notify}{middle}{ping.replace('#', '')}{after}")
+    settings = load(file, environ={"HOME": "/home/me"}, cwd=tmp_path).settings
+    assert count == 1
+    assert settings.jobs["default"].ping
+    assert getattr(settings.jobs["default"].ping, source)
+    assert (settings.notify.env, settings.notify.file) == ("ECM_NOTIFY_URLS", Path("/home/me/.config/ecm-agent/notify"))
 
 
 def test_the_example_mentions_every_key() -> None:
