@@ -21,7 +21,6 @@ from ecm_agent.errors import EcmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from apscheduler.schedulers.background import BackgroundScheduler
     from apscheduler.triggers.base import BaseTrigger
@@ -58,7 +57,7 @@ class Duty(Protocol):
     def grace_seconds(self) -> float:
         """How long a run may go on after the agent was told to stop."""
 
-    def due(self, now: datetime) -> list[str]:
+    def due(self) -> list[str]:
         """Say in words what is due now, from the journal; empty when nothing is."""
 
     def begin(self) -> Work:
@@ -143,7 +142,7 @@ class Agent:
 
     def _begin_what_is_due(self) -> None:
         try:
-            due = self._duty.due(self._clock.now())
+            due = self._duty.due()
             if due:
                 self._journal.info("run begins", due=due)
                 self._work = self._duty.begin()

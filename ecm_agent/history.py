@@ -123,6 +123,14 @@ class History:
         """Give the latest run that ended with exit code 0."""
         return self._latest(job, verb, "exit_code = 0")
 
+    def last_attempt(self, job: str, verb: str) -> Run | None:
+        """Give the latest run that was not skipped."""
+        return self._latest(job, verb, "exit_code <> 75")
+
+    def first_archive(self, job: str) -> Run | None:
+        """Give the oldest run on record that made an archive."""
+        return self._latest(job, "backup", "archive <> ''", order="ASC")
+
     def last_archive(self, job: str) -> Run | None:
         """Give the latest run that made an archive, whether or not it has arrived everywhere."""
         return self._latest(job, "backup", "archive <> ''")
@@ -155,8 +163,8 @@ class History:
             rows = journal.execute("SELECT * FROM pending WHERE job = ? ORDER BY archive, destination", (job,))
             return [convert(dict(zip(Pending.__struct_fields__, row, strict=True)), Pending) for row in rows]
 
-    def _latest(self, job: str, verb: str, condition: str) -> Run | None:
-        sql = f"SELECT {_RUN} FROM runs WHERE job = ? AND verb = ? AND {condition} ORDER BY id DESC LIMIT 1"  # noqa: S608 (ours)
+    def _latest(self, job: str, verb: str, condition: str, *, order: str = "DESC") -> Run | None:
+        sql = f"SELECT {_RUN} FROM runs WHERE job = ? AND verb = ? AND {condition} ORDER BY id {order} LIMIT 1"  # noqa: S608 (ours)
         with self._journal() as journal:
             row = journal.execute(sql, (job, verb)).fetchone()
         return convert(dict(zip(Run.__struct_fields__, row, strict=True)), Run) if row else None

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import difflib
+import os
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from ecm_agent import log
 from ecm_agent.clock import SystemClock
+from ecm_agent.config.addresses import notify_addresses, ping_address, secret_variables
 from ecm_agent.destination.local import LocalDestination
 from ecm_agent.errors import NotFound
 from ecm_agent.history import History
-from ecm_agent.jobs.job import Context, Job
+from ecm_agent.jobs.job import Context, Job, Verification
 from ecm_agent.jobs.restore import Safety
 from ecm_agent.model.manifest import Selection
+from ecm_agent.notification.apprise_urls import Recipients
+from ecm_agent.notification.around import Around
+from ecm_agent.notification.hooks import Hooks
+from ecm_agent.notification.notices import Notices
+from ecm_agent.notification.ping import Ping
+from ecm_agent.notification.process import without_secrets
+from ecm_agent.schedule import Schedule
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ecm_agent.config.settings import Settings
+    from ecm_agent.config.settings import Settings, VerifySettings
     from ecm_agent.destination.base import Destination
     from ecm_agent.jobs.progress import Progress
     from ecm_agent.secret import Secret
@@ -34,8 +45,8 @@ def context(settings: Settings, progress: Progress, password: Secret | None = No
     return Context(History(settings.state_dir), SystemClock(), progress, password)
 
 
-def job(settings: Settings, name: str) -> Job:
-    """Give one job. Raises `NotFound` with the nearest name."""
+def job(settings: Settings, name: str, *, attended: bool = False) -> Job:
+    """Give one job, when `attended` with what happens around its runs. Raises `NotFound` with the nearest name."""
     if name not in settings.jobs:
         raise _unknown("job", name, settings.jobs)
     keys = settings.jobs[name]
@@ -49,7 +60,38 @@ def job(settings: Settings, name: str) -> Job:
         timezone=ZoneInfo(settings.timezone),
         destinations={destination: _destination(settings, destination) for destination in keys.destinations},
         state_dir=settings.state_dir,
+        staging_bytes=settings.staging.bytes(),
+        schedule=_schedule(settings, keys.schedule, name, keys.jitter_time()) if keys.schedule else None,
+        verification=_verification(settings, keys.verify, name) if keys.verify else None,
+        around=around(settings, name) if attended else Around(),
     )
+
+
+def around(settings: Settings, name: str) -> Around:
+    """Give what happens around a job's runs. Registers the addresses as secrets of the log.
+
+    Raises `PasswordMissing` for an address that cannot be had, and `UsageError` for one that is none.
+    """
+    keys, hooks, notify = settings.jobs[name], settings.jobs[name].hooks, settings.notify
+    environ = without_secrets(os.environ, secret_variables(settings))
+    address = ping_address(keys.ping, environ=os.environ) if keys.ping else None
+    addresses = notify_addresses(notify, environ=os.environ)
+    for secret in filter(None, (address, *addresses)):
+        log.register(secret)
+    told = Recipients(addresses, environ=environ)
+    return Around(
+        Hooks(hooks.before, hooks.after, hooks.on_failure, hooks.lastly, hooks.seconds(), environ),
+        Ping(address) if address else None,
+        Notices(told, settings.state_dir, notify.on, notify.interval()) if addresses else None,
+    )
+
+
+def _schedule(settings: Settings, text: str, name: str, jitter: timedelta = timedelta(0)) -> Schedule:
+    return Schedule.parse(text, timezone=ZoneInfo(settings.timezone), jitter=jitter, seed=f"{settings.host} {name}")
+
+
+def _verification(settings: Settings, keys: VerifySettings, name: str) -> Verification:
+    return Verification(_schedule(settings, keys.schedule, name), keys.level, keys.period())
 
 
 def destinations(settings: Settings, only: str | None = None) -> dict[str, Destination]:

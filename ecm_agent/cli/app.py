@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ecm_agent import __version__
-from ecm_agent.cli import archives, backups, configuration, demonstration
+from ecm_agent.cli import archives, backups, configuration, daemon, demonstration
 
 app = typer.Typer(
     name="ecm-agent",
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (archives, backups, demonstration):
+for group in (archives, backups, daemon, demonstration):
     for command in group.COMMANDS:
         app.command()(command)
 app.command("import")(archives.import_)

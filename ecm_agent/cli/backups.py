@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from ecm_agent.cli import options, passwords, render
-from ecm_agent.cli.screen import PARTIAL, Screen, screen
+from ecm_agent.cli.screen import PARTIAL, Screen, exit_code_of, screen
 from ecm_agent.cli.settings import settings_of
 from ecm_agent.errors import EcmError
 
@@ -40,7 +40,7 @@ def backup(
             out.say(*render.backed_up(result))
             out.summary("backup", result, exit_code=result.exit_code)
             codes.append(result.exit_code)
-        _exit(codes)
+        raise SystemExit(exit_code_of(codes))
 
 
 def list_(config: options.Config = None, from_: options.From = None, *, json: options.Json = False) -> None:
@@ -132,7 +132,7 @@ def rotate(
                 out.say(*render.rotated(result, dry_run=dry_run))
                 out.summary("rotate", result, job=name, dry_run=dry_run)
                 codes.append(PARTIAL if result.failures else 0)
-        _exit(codes)
+        raise SystemExit(exit_code_of(codes))
 
 
 def status(config: options.Config = None, *, json: options.Json = False) -> None:
@@ -188,7 +188,7 @@ def _verify_stored(out: Screen, wanted: str | None, settings: "Settings", job: s
             out.say(*render.verified(str(one), result))
             out.summary("verify", result, archive=str(one.name), destination=one.destination.label)
             codes.append(0)
-    _exit(codes)
+    raise SystemExit(exit_code_of(codes))
 
 
 def _about(what: str, error: EcmError) -> EcmError:
@@ -211,13 +211,6 @@ def _opened(archive: str, settings: "Settings", job: str | None, from_: str | No
     one = found(archive, chosen, places, wiring.context(settings, Silent()).history)
     with one.destination.open(one.name) as file:
         yield str(one), file
-
-
-def _exit(codes: list[int]) -> None:
-    """End with the one code there is, or with "partial" when some things went well and others did not."""
-    worst = {code for code in codes if code}
-    if worst:
-        raise SystemExit(worst.pop() if len(worst) == 1 and 0 not in codes else PARTIAL)
 
 
 COMMANDS = (backup, verify, restore, rotate, status)

@@ -40,6 +40,14 @@ def to_decrypt(settings: Settings) -> Secret:
     return Secret(getpass.getpass("Enter decryption password: "))
 
 
+def without_asking(settings: Settings) -> Secret:
+    """Give the password for what runs with nobody there. Raises `PasswordMissing` when no source gives it."""
+    secret = _configured(settings)
+    if secret is None:
+        raise PasswordMissing("There is no password that can be had without asking for it.", hint=_SOURCES)
+    return secret
+
+
 def at_hand(settings: Settings) -> Secret | None:
     """Give a password only if it takes no asking."""
     return _configured(settings)

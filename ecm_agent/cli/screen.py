@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ecm_agent.errors import EcmError
+from ecm_agent.errors import EcmError, LockHeld, Skipped
 from ecm_agent.jobs.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -19,6 +19,19 @@ SCHEMA = 1
 INTERRUPTED = 130
 PARTIAL = 3
 """Exit code of a command that finished, but not everything."""
+
+
+def exit_code_of(codes: list[int]) -> int:
+    """Give the one code all failures share, or "partial" when they differ or other things went well; 0 without any.
+
+    What was put off on purpose, or because another process is at it, counts only where nothing else was done.
+    """
+    put_off = {Skipped.exit_code, LockHeld.exit_code}
+    codes = [code for code in codes if code not in put_off] or codes
+    worst = {code for code in codes if code}
+    if not worst:
+        return 0
+    return worst.pop() if len(worst) == 1 and 0 not in codes else PARTIAL
 
 
 class Screen:

@@ -18,7 +18,7 @@ from ecm_agent.config.keys import KeyPath, dotted, is_path, leaves
 from ecm_agent.config.layers import Layer, Problem, merged, nearest_origin, origin_of, refuse
 from ecm_agent.config.places import expanded, state_directory, time_zone
 from ecm_agent.config.problems import of_validation, unknown_at_the_top, unknown_destinations
-from ecm_agent.config.settings import DEFAULT_BACKUPS, DEFAULT_STORE, PASSWORD_VARIABLE, Settings
+from ecm_agent.config.settings import DEFAULT_BACKUPS, DEFAULT_SCHEDULE, DEFAULT_STORE, PASSWORD_VARIABLE, Settings
 from ecm_agent.model.names import host_label
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _default(layers: Sequence[Layer], environ: Mapping[str, str], cwd: Path) -> 
         "state_dir": state,
         "host": host_label(os.uname().nodename),
         "destinations": {"local": {"type": "local", "path": DEFAULT_BACKUPS}},
-        "jobs": {"default": {}},
+        "jobs": {"default": {"schedule": DEFAULT_SCHEDULE}},
     }
     for section in ("password", *_NAMED):
         if any(layer.has((section,)) for layer in layers):

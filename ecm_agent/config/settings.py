@@ -28,7 +28,9 @@ from ecm_agent.config.values import (
     HostName,
     JobName,
     Names,
+    ScheduleText,
     SecretText,
+    Size,
     Span,
     VariableName,
     Zone,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 PASSWORD_VARIABLE = "ECM_EXPORT_PASSWORD"  # noqa: S105 (a variable's name)
 DEFAULT_STORE = Path("~/.ecm/memory.db")
 DEFAULT_BACKUPS = Path("~/.ecm/backups")
+DEFAULT_SCHEDULE = "0 2 * * *"
 DEFAULT_RETENTION = {"keep_daily": 7, "keep_weekly": 4, "keep_monthly": 12}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -218,8 +221,62 @@ class LogSettings(Section):
         return None if self.format == "auto" else self.format == "json"
 
 
+class VerifySettings(Section):
+    """When what a job has stored is proved anew: the newest archive each time, of the older ones a share."""
+
+    schedule: ScheduleText = Field(description="When to check: a crontab line, a nickname, or an interval.")
+    level: Literal["quick", "decrypt", "drill"] = Field(
+        default="decrypt",
+        description="quick: size and first bytes. decrypt: every record is read. drill: the newest archive is restored "
+        "into a scratch store and compared, the older ones are decrypted.",
+    )
+    cover: Span = Field(default="30d", description="Within this time every stored archive has its turn (14d, 8w).")
+
+    def period(self) -> timedelta:
+        """Give the time within which every archive is checked."""
+        return _timedelta(self.cover)
+
+
+class DaemonSettings(Section):
+    """How the daemon behaves."""
+
+    grace: Duration = Field(
+        default="60s", description="How long a run may go on after the daemon was told to stop, before it is abandoned."
+    )
+
+    def grace_seconds(self) -> float:
+        """Give the grace in seconds."""
+        return _timedelta(self.grace).total_seconds()
+
+
+class StagingSettings(Section):
+    """Archives that could not be sent yet wait in the state directory."""
+
+    limit: Size = Field(
+        default="8GiB",
+        description="How much of each job may wait there; beyond it the oldest archives are dropped, never the newest.",
+    )
+
+    def bytes(self) -> int:
+        """Give the limit in bytes."""
+        return int(self.limit[:-3]) << {"MiB": 20, "GiB": 30}[self.limit[-3:]]
+
+
 class JobSettings(Section):
-    """What one job backs up, to where, and what it keeps."""
+    """What one job backs up, when, to where, and what it keeps."""
+
+    schedule: ScheduleText | None = Field(
+        default=None,
+        description="When the daemon runs the job: a crontab line (0 2 * * *), a nickname (@daily), or an interval "
+        "(every 6h, or the mapping every: 6h). Without it the job runs only by hand; the one job of a configuration "
+        f"without jobs has {DEFAULT_SCHEDULE}.",
+    )
+    jitter: Duration | None = Field(
+        default=None, description="Put each run off by up to this time, so that many machines do not start at once."
+    )
+    verify: VerifySettings | None = Field(
+        default=None, description="When and how what is stored is proved anew. Without it, only right after storing."
+    )
 
     destinations: Names = Field(
         default=[], description="The destinations of this job, by name. None named means all of them."
@@ -241,6 +298,10 @@ class JobSettings(Section):
     ping: PingSettings | None = Field(
         default=None, description="A dead-man's switch: an address that hears of every run's start and end."
     )
+
+    def jitter_time(self) -> timedelta:
+        """Give the longest delay of a run."""
+        return _timedelta(self.jitter) if self.jitter else timedelta(0)
 
 
 class Settings(BaseSettings):
@@ -272,6 +333,10 @@ class Settings(BaseSettings):
 
     notify: NotifySettings = Field(
         default_factory=NotifySettings, description="Messages to people about failures and recoveries."
+    )
+    daemon: DaemonSettings = Field(default_factory=DaemonSettings, description="How the daemon behaves.")
+    staging: StagingSettings = Field(
+        default_factory=StagingSettings, description="Archives that could not be sent yet wait in the state directory."
     )
     log: LogSettings = Field(default_factory=LogSettings, description="What the daemon logs, and how.")
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from ecm_agent.errors import UsageError
 from ecm_agent.model.names import JOB_NAME
 
 if TYPE_CHECKING:
@@ -62,6 +63,21 @@ def _commands(value: object) -> object:
     return value
 
 
+def _every(value: object) -> object:
+    """Take `{every: 6h}` for what it says."""
+    return f"every {value['every']}" if isinstance(value, dict) and set(value) == {"every"} else value
+
+
+def _schedule(text: str) -> str:
+    from ecm_agent.schedule import Schedule
+
+    try:
+        Schedule.parse(text, timezone=ZoneInfo("UTC"))
+    except UsageError as error:
+        raise plain(error.message) from None
+    return text
+
+
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -103,6 +119,20 @@ Span = Annotated[str, *_text("[1-9][0-9]{0,4}[hdw]", "must be a number of hours,
 Duration = Annotated[
     str,
     *_text("[1-9][0-9]{0,5}[smhd]", "must be a number of seconds, minutes, hours or days such as 30s, 5m, 2h or 1d"),
+]
+Size = Annotated[str, *_text("[1-9][0-9]{0,5}(MiB|GiB)", "must be a size such as 500MiB or 8GiB")]
+ScheduleText = Annotated[
+    str,
+    BeforeValidator(_every),
+    AfterValidator(_schedule),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "object", "properties": {"every": {"type": "string"}}, "required": ["every"]},
+            ]
+        }
+    ),
 ]
 SecretText = Annotated[SecretStr, Field(min_length=1), PlainSerializer(lambda _: HIDDEN, when_used="json")]
 Commands = Annotated[list[Annotated[list[str], Field(min_length=1)]], BeforeValidator(_commands), Field(repr=False)]

@@ -13,6 +13,7 @@ from ecm_agent.errors import AlreadyExists, ArchiveInvalid, DecryptionFailed, Ec
 from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.rotate import Rotation, rotate
 from ecm_agent.jobs.verify import verify_stored
+from ecm_agent.lock import held
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
@@ -42,6 +43,26 @@ class Delivery(Struct, frozen=True):
         return not self.error
 
 
+class Sent(Struct, frozen=True):
+    """What became of archives that had been waiting."""
+
+    job: str
+    deliveries: list[Delivery]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all arrived, the failure's own code when none did, 3 between the two."""
+        failed = [one.exit_code for one in self.deliveries if one.error]
+        if not failed:
+            return 0
+        return failed[0] if len(failed) == len(self.deliveries) else 3
+
+    @property
+    def faults(self) -> str:
+        """What went wrong, in one line."""
+        return "; ".join(f"{one.destination}: {one.error}" for one in self.deliveries if one.error)
+
+
 def staged_path(job: Job, name: ArchiveName) -> Path:
     """Say where an archive lies until every destination has it."""
     return job.state_dir / "staging" / str(name)
@@ -60,6 +81,15 @@ def send_waiting(job: Job, context: Context, places: Iterable[str] | None = None
     chosen = set(job.destinations if places is None else places)
     waiting = [one for one in context.history.pending(job.name) if one.destination in chosen]
     return [deliver(job, one, context) for one in waiting]
+
+
+def send(job: Job, context: Context, *, wait: float = 0.0) -> Sent:
+    """Send everything that waits, and put on record how it went. Raises `LockHeld`."""
+    with held(job.lock, f"job {job.name!r}", clock=context.clock, wait=wait):
+        started = context.clock.now()
+        sent = Sent(job.name, send_waiting(job, context))
+        context.history.record_run(Run(job.name, "send", started, context.clock.now(), sent.exit_code, sent.faults))
+        return sent
 
 
 def waiting_now(job: Job, context: Context) -> list[Pending]:

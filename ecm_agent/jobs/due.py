@@ -73,13 +73,11 @@ def _backup_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
     made, last = context.history.last_archive(job.name), context.history.last_attempt(job.name, "backup")
     failures = context.history.failures_since_success(job.name, "backup")
     failure = Failure(last.started_at, last.finished_at, failures) if last and failures else None
-    return due(
-        schedule, last_success=made.started_at if made else None, last_failure=failure, now=context.clock.now()
-    )
+    return due(schedule, last_success=made.started_at if made else None, last_failure=failure, now=context.clock.now())
 
 
 def _check_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
-    """Count from the last check, whatever it found, or from the first archive; without any there is nothing to check."""
+    """Count from the last check, whatever it found, or from the first archive; without one nothing is due."""
     last = context.history.last_attempt(job.name, "verify") or context.history.first_archive(job.name)
     if last is None:
         return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ecm_agent.errors import DestinationRefused
 from ecm_agent.model.names import ArchiveName
+from ecm_agent.notification.around import Around
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +20,22 @@ if TYPE_CHECKING:
     from ecm_agent.clock import Clock
     from ecm_agent.destination.base import Destination
     from ecm_agent.history import History
+    from ecm_agent.jobs.check import Level
     from ecm_agent.jobs.progress import Progress
     from ecm_agent.model.manifest import Selection
     from ecm_agent.retention import Policy
+    from ecm_agent.schedule import Schedule
     from ecm_agent.secret import Secret
     from ecm_agent.store.base import MemoryStore
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """When what is stored is checked, how thoroughly, and within which time every archive has had its turn."""
+
+    schedule: Schedule
+    level: Level
+    cover: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,10 @@ class Job:
     state_dir: Path
     staging_bytes: int = 2**33
     """How much may wait on disk to be sent; the newest archive may, whatever its size."""
+    schedule: Schedule | None = None
+    verification: Verification | None = None
+    around: Around = field(default_factory=Around)
+    """What happens around its runs: hooks, pings, messages."""
 
     @property
     def lock(self) -> Path:

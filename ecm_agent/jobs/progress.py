@@ -9,6 +9,7 @@ from ecm_agent.model.records import RECORD_TYPES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ecm_agent.clock import Clock
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.model.records import Batch
 
@@ -31,6 +32,31 @@ class Silent:
 
     def advance(self, records: int) -> None:
         """Say nothing."""
+
+
+class Stopwatch:
+    """Measures how long each stage takes, in seconds by title."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.seconds: dict[str, float] = {}
+        self._clock = clock
+        self._title = ""
+        self._began = 0.0
+
+    def stage(self, title: str, records: int) -> None:
+        """End the stage before, and begin this one; how much it is does not matter to a stopwatch."""
+        del records
+        self.stop()
+        self._title, self._began = title, self._clock.monotonic()
+
+    def advance(self, records: int) -> None:
+        """Say nothing."""
+
+    def stop(self) -> None:
+        """End the last stage."""
+        if self._title:
+            self.seconds[self._title] = self.seconds.get(self._title, 0.0) + self._clock.monotonic() - self._began
+        self._title = ""
 
 
 def followed(progress: Progress, title: str, manifest: Manifest, batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
-from ecm_agent.model.records import Chunk, Cluster, Edge, Membership, RecordType, Vector, VectorClock
+from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, RecordType, Vector, VectorClock
 
 FORMAT = "ecm-archive"
 VERSION = "1.0"
@@ -53,6 +53,10 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
             VectorClock: self.vector_clock_count,
             Vector: self.vector_count,
         }[kind]
+
+    def counts(self) -> dict[str, int]:
+        """Give the announced counts by section."""
+        return {kind.section: count for kind in RECORD_TYPES if (count := self.count(kind)) is not None}
 
     @property
     def partial(self) -> bool:

@@ -1,0 +1,227 @@
+"""run: the daemon, and `run --once`, which does everything due and ends. Both follow the same due logic."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from ecm_agent.cli import options
+from ecm_agent.cli.screen import exit_code_of, screen
+from ecm_agent.cli.settings import settings_of
+from ecm_agent.errors import EcmError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from apscheduler.triggers.base import BaseTrigger
+
+    from ecm_agent.config.settings import Settings
+    from ecm_agent.jobs.attend import Result
+    from ecm_agent.jobs.job import Context
+    from ecm_agent.jobs.progress import Stopwatch
+    from ecm_agent.model.outcome import Outcome
+
+
+def run(
+    store: options.Store = None,
+    config: options.Config = None,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Do everything that is due, then end.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Run as a daemon: back up on schedule, catch up after sleep, send what waits, verify what is stored."""
+    with screen(json=json):
+        settings = settings_of(config, store)
+        _configure_log(settings)
+        if once:
+            raise SystemExit(exit_code_of(do_what_is_due(settings)))
+        raise SystemExit(_serve(settings, config, store))
+
+
+def do_what_is_due(settings: "Settings") -> list[int]:
+    """Do everything that is due, one after the other; give the exit code of each."""
+    from dataclasses import replace
+
+    from ecm_agent import wiring
+    from ecm_agent.jobs.attend import attend
+    from ecm_agent.jobs.due import record_missed, tasks
+    from ecm_agent.jobs.progress import Stopwatch
+
+    context = _context(settings)
+    jobs = {name: wiring.job(settings, name, attended=True) for name in settings.jobs}
+    codes = []
+    for task in tasks(jobs.values(), context):
+        record_missed(task, context)
+        watch = Stopwatch(context.clock)
+        outcome = attend(jobs[task.job], task.verb, replace(context, progress=watch), _Log(watch))
+        codes.append(outcome.exit_code)
+    return codes
+
+
+def check_start(settings: "Settings") -> None:
+    """Refuse to begin what could only fail later, at night.
+
+    Raises `PasswordMissing` without a password source that needs no prompt, `UsageError` when no job has a schedule,
+    and the error of a destination that refuses; one that is merely out of reach now is no reason not to start.
+    """
+    from ecm_agent import log, wiring
+    from ecm_agent.errors import DestinationUnavailable, UsageError
+
+    _context(settings)
+    if not any(job.schedule for job in settings.jobs.values()):
+        raise UsageError("No job has a schedule.", hint="Give a job the key schedule, or run: ecm-agent backup")
+    for name in settings.jobs:
+        for destination in wiring.job(settings, name, attended=True).destinations.values():
+            try:
+                destination.check()
+            except DestinationUnavailable as error:
+                log.logger(destination=destination.label).warning("out of reach for now", reason=error.message)
+
+
+def _serve(settings: "Settings", config: Path | None, store: Path | None) -> int:
+    from ecm_agent import log
+    from ecm_agent.agent import Agent
+    from ecm_agent.clock import SystemClock
+    from ecm_agent.systemd import Supervisor
+
+    fresh = [settings]
+
+    def load() -> _ScheduledWork:
+        return _ScheduledWork(fresh.pop() if fresh else settings_of(config, store))
+
+    return Agent(load, SystemClock(), Supervisor(os.environ), log.logger()).run()
+
+
+class _ScheduledWork:
+    """The agent's duty: the jobs of one configuration. What needs the heavy libraries is done in a child process."""
+
+    def __init__(self, settings: "Settings") -> None:
+        from ecm_agent import wiring
+        from ecm_agent.jobs.progress import Silent
+
+        self._settings = settings
+        self._context = wiring.context(settings, Silent())
+        self._jobs = [wiring.job(settings, name) for name in settings.jobs]
+        self.grace_seconds = settings.daemon.grace_seconds()
+        if refusal := _Child(check_start, settings).refusal():
+            raise refusal
+
+    @property
+    def triggers(self) -> Iterator["BaseTrigger"]:
+        for job in self._jobs:
+            if job.schedule:
+                yield job.schedule.trigger()
+            if job.verification:
+                yield job.verification.schedule.trigger()
+
+    def due(self) -> list[str]:
+        from ecm_agent.jobs.due import tasks
+
+        return [str(task) for task in tasks(self._jobs, self._context)]
+
+    def begin(self) -> "_Child":
+        return _Child(do_what_is_due, self._settings)
+
+
+class _Child:
+    """A fresh interpreter that calls one function with the settings, which travel through a pipe, not through argv."""
+
+    def __init__(self, work: Callable[["Settings"], object], settings: "Settings") -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._answer, ours = spawn.Pipe(duplex=False)
+        self._process = spawn.Process(target=_in_child, args=(work, settings, ours), name="ecm-agent-run")
+        self._process.start()
+        ours.close()
+
+    def running(self) -> bool:
+        return self._process.is_alive()
+
+    def exit_code(self) -> int:
+        return self._process.exitcode or 0
+
+    def stop(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def refusal(self) -> EcmError | None:
+        """Wait for the end, and give the error it ended with."""
+        try:
+            error = self._answer.recv()
+        except EOFError:
+            error = EcmError("The agent's check of itself ended without an answer.")
+        self._process.join()
+        return error if isinstance(error, EcmError) else None
+
+
+def _in_child(work: Callable[["Settings"], object], settings: "Settings", answer: "Connection") -> None:
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)  # the parent hears them, and decides
+    signal.signal(signal.SIGTERM, _abandon)
+    _configure_log(settings)
+    try:
+        codes = work(settings)
+        answer.send(None)
+    except EcmError as error:
+        answer.send(error)
+        sys.exit(error.exit_code)
+    sys.exit(exit_code_of(codes) if isinstance(codes, list) else 0)
+
+
+def _abandon(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+class _Log:
+    """Hears of runs and writes one line about each to the log."""
+
+    def __init__(self, watch: "Stopwatch") -> None:
+        self._watch = watch
+
+    def done(self, outcome: "Outcome", result: "Result | None") -> None:
+        from ecm_agent import log
+        from ecm_agent.jobs.backup import BackedUp
+
+        self._watch.stop()
+        backed_up = result if isinstance(result, BackedUp) else None
+        log.run_finished(
+            outcome,
+            counts=backed_up.exported.manifest.counts() if backed_up else {},
+            size=backed_up.exported.bytes if backed_up else 0,
+            stages=self._watch.seconds,
+            destinations={one.destination: one.error or "verified" for one in backed_up.deliveries}
+            if backed_up
+            else {},
+        )
+
+    def noticed(self, job: str, problem: str) -> None:
+        from ecm_agent import log
+
+        log.logger(job=job).warning(problem)
+
+
+def _context(settings: "Settings") -> "Context":
+    """Give the surroundings of a run nobody attends: the password must be had without asking."""
+    from ecm_agent import log, wiring
+    from ecm_agent.cli import passwords
+    from ecm_agent.jobs.progress import Silent
+
+    password = passwords.without_asking(settings)
+    log.register(password)
+    return wiring.context(settings, Silent(), password)
+
+
+def _configure_log(settings: "Settings") -> None:
+    from ecm_agent import log
+
+    log.configure(sys.stderr, json=settings.log.as_json(), level=settings.log.level, environ=os.environ)
+
+
+COMMANDS = (run,)
