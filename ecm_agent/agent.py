@@ -13,7 +13,7 @@ from __future__ import annotations
 import select
 import signal
 import socket
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -83,6 +83,10 @@ class _Bell:
         self._listener.setblocking(False)
         self._button.setblocking(False)
 
+    def close(self) -> None:
+        self._listener.close()
+        self._button.close()
+
     def ring(self) -> None:
         with suppress(BlockingIOError):  # it is ringing already
             self._button.send(b".")
@@ -111,12 +115,15 @@ class Agent:
         self._supervisor = supervisor
         self._journal = journal
         self._orders = _Orders()
-        self._bell = _Bell()
         self._work: Work | None = None
         self._duty = load()
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; gives the exit code, 0 when no run had to be abandoned."""
+        with closing(_Bell()) as self._bell:
+            return self._serve()
+
+    def _serve(self) -> int:
         self._listen()
         scheduler = self._clockwork()
         self._supervisor.ready()
@@ -162,7 +169,7 @@ class Agent:
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         scheduler = BackgroundScheduler(job_defaults=defaults, timezone="UTC")
         for trigger in (IntervalTrigger(seconds=int(TICK_SECONDS)), *self._duty.triggers):
-            scheduler.add_job(self._bell.ring, trigger)
+            scheduler.add_job(self._ring, trigger)
         scheduler.start()
         return scheduler
 
@@ -185,12 +192,15 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: self._order(stop=received))
         signal.signal(signal.SIGHUP, lambda _number, _frame: self._order(reload=True))
-        signal.signal(signal.SIGUSR1, lambda _number, _frame: self._bell.ring())
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: self._ring())
+
+    def _ring(self) -> None:
+        self._bell.ring()
 
     def _order(self, *, stop: int = 0, reload: bool = False) -> None:
         self._orders.stop = stop or self._orders.stop
         self._orders.reload = reload or self._orders.reload
-        self._bell.ring()
+        self._ring()
 
     def _wind_up(self) -> int:
         """Let the run in hand finish within the grace, else have it abandoned; give the exit code."""

@@ -11,6 +11,7 @@ from ecm_agent.destination.base import Listing, Stored, in_time_order
 from ecm_agent.errors import AlreadyExists, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from ecm_agent.model.names import ArchiveName
 
 
@@ -53,6 +54,7 @@ class ManualClock:
     def __init__(self, now: datetime = datetime(2025, 3, 1, 12, tzinfo=UTC)) -> None:
         self._now = now
         self._monotonic = 0.0
+        self.woken: Callable[[], None] = lambda: None
 
     def now(self) -> datetime:
         return self._now
@@ -64,6 +66,11 @@ class ManualClock:
         """Let time pass, on the wall and on the stopwatch."""
         self._now += by
         self._monotonic += by.total_seconds()
+
+    def sleep(self, seconds: float) -> None:
+        """Let that much time pass at once; `woken` may be set to have something happen in the meantime."""
+        self.advance(timedelta(seconds=seconds))
+        self.woken()
 
     def jump(self, to: datetime) -> None:
         """Set the wall clock, as a user or a resumed laptop does; the stopwatch does not notice."""
