@@ -7,9 +7,9 @@ their name, so that a destination moved to another place does not inherit what w
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -17,7 +17,6 @@ from ecm_agent.atomic import private_directory, set_aside
 from ecm_agent.errors import EcmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from ecm_agent.model.names import ArchiveName
@@ -34,6 +33,7 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE INDEX IF NOT EXISTS runs_by_job ON runs (job, verb, id);
 PRAGMA user_version = 1;
 """
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class Proof(Struct, frozen=True):
@@ -66,30 +66,23 @@ class History:
 
     def record_proof(self, destination: str, name: ArchiveName, proof: Proof) -> None:
         """Remember what a test decrypt found; the latest word on an archive counts."""
-        row = (destination, str(name), proof.checked_at.isoformat(), proof.fault)
-        with self._journal() as journal:
-            journal.execute("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)", row)
+        sql = "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?)"
+        self._run(sql, destination, str(name), proof.checked_at.isoformat(), proof.fault)
 
     def proofs(self, destination: str) -> dict[str, Proof]:
         """Give the last word on every archive of a destination that has been checked, by archive name."""
-        sql = "SELECT name, checked_at, fault FROM proofs WHERE destination = ?"
-        with self._journal() as journal:
-            rows = journal.execute(sql, (destination,)).fetchall()
+        rows = self._run("SELECT name, checked_at, fault FROM proofs WHERE destination = ?", destination)
         return {name: Proof(datetime.fromisoformat(checked_at), fault) for name, checked_at, fault in rows}
 
     def forget(self, destination: str, name: ArchiveName) -> None:
         """Drop what is known of an archive that is gone."""
-        with self._journal() as journal:
-            journal.execute("DELETE FROM proofs WHERE destination = ? AND name = ?", (destination, str(name)))
+        self._run("DELETE FROM proofs WHERE destination = ? AND name = ?", destination, str(name))
 
     def record_run(self, run: Run) -> None:
         """Remember how a run ended."""
-        row = (run.job, run.verb, run.started_at.isoformat(), run.finished_at.isoformat(), run.exit_code, run.message)
-        with self._journal() as journal:
-            journal.execute(
-                "INSERT INTO runs (job, verb, started_at, finished_at, exit_code, message) VALUES (?, ?, ?, ?, ?, ?)",
-                row,
-            )
+        sql = "INSERT INTO runs (job, verb, started_at, finished_at, exit_code, message) VALUES (?, ?, ?, ?, ?, ?)"
+        started_at, finished_at = run.started_at.isoformat(), run.finished_at.isoformat()
+        self._run(sql, run.job, run.verb, started_at, finished_at, run.exit_code, run.message)
 
     def last_run(self, job: str, verb: str, *, successful: bool = False) -> Run | None:
         """Give the latest run of a job, or the latest that ended with exit code 0."""
@@ -97,41 +90,37 @@ class History:
             "SELECT job, verb, started_at, finished_at, exit_code, message FROM runs "
             "WHERE job = ? AND verb = ? AND (exit_code = 0 OR NOT ?) ORDER BY id DESC LIMIT 1"
         )
-        with self._journal() as journal:
-            row = journal.execute(sql, (job, verb, successful)).fetchone()
-        if row is None:
-            return None
-        return Run(row[0], row[1], datetime.fromisoformat(row[2]), datetime.fromisoformat(row[3]), row[4], row[5])
+        for row in self._run(sql, job, verb, successful):
+            return Run(row[0], row[1], datetime.fromisoformat(row[2]), datetime.fromisoformat(row[3]), row[4], row[5])
+        return None
 
-    @contextmanager
-    def _journal(self) -> Iterator[sqlite3.Connection]:
+    def _run(self, sql: str, *values: str | int) -> list[Any]:
+        """Run one statement, beginning a new journal beside a damaged one: a backup must not fail for want of notes."""
+        storable = [_storable(value) for value in values]
         try:
-            with closing(self._open()) as journal, journal:
-                yield journal
+            try:
+                return self._attempt(sql, storable)
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                    raise
+                set_aside(self._path)
+                return self._attempt(sql, storable)
         except (sqlite3.Error, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise EcmError(
-                f"The agent's journal {self._path} cannot be used: {error}.",
+                f"The agent's journal {self._path} cannot be used: {reason}.",
                 hint="Check the state directory's permissions and free space.",
             ) from error
 
-    def _open(self) -> sqlite3.Connection:
-        """Open the journal, beginning a new one beside a damaged one: a backup must not fail for want of notes."""
+    def _attempt(self, sql: str, values: list[str | int]) -> list[Any]:
         private_directory(self._path.parent)
         self._path.touch(mode=0o600)
-        try:
-            return self._prepared()
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-                raise
-            set_aside(self._path)
-            return self._prepared()
-
-    def _prepared(self) -> sqlite3.Connection:
-        journal = sqlite3.connect(self._path, timeout=30)
-        try:
+        with closing(sqlite3.connect(self._path, timeout=30)) as journal, journal:
             if journal.execute("PRAGMA user_version").fetchone() == (0,):
                 journal.executescript(_SCHEMA)
-        except BaseException:
-            journal.close()
-            raise
-        return journal
+            return journal.execute(sql, values).fetchall()
+
+
+def _storable(value: str | int) -> str | int:
+    """Write out what is no text to SQLite: a path may hold bytes that are not UTF-8."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value

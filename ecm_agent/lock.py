@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ecm_agent.atomic import private_directory
-from ecm_agent.errors import LockHeld
+from ecm_agent.errors import EcmError, LockHeld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,17 +19,38 @@ if TYPE_CHECKING:
 def held(path: Path, what: str) -> Iterator[None]:
     """Hold the lock file `path` during the block. Raises `LockHeld` at once when another process has it.
 
-    The file stays: removing it would let two processes lock two files of one name.
+    The file stays: removing it would let two processes lock two files of one name. Raises `EcmError` where no such
+    file can be made or locked.
     """
-    private_directory(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _opened(path)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockHeld(
-                f"Another process is working on {what}.", hint="Wait until it has finished, then try again."
-            ) from None
+        _lock(descriptor, path, what)
         yield
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    try:
+        private_directory(path.parent)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unlockable(path, error) from error
+
+
+def _lock(descriptor: int, path: Path, what: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LockHeld(
+            f"Another process is working on {what}.", hint="Wait until it has finished, then try again."
+        ) from None
+    except OSError as error:
+        raise _unlockable(path, error) from error
+
+
+def _unlockable(path: Path, error: OSError) -> EcmError:
+    return EcmError(
+        f"The lock file {path} cannot be used: {error.strerror}.",
+        hint="Name another place for the agent's own files with the key state_dir.",
+    )

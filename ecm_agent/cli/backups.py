@@ -1,6 +1,6 @@
 """Commands on jobs and their archives: backup, list, verify, restore, rotate, status."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -15,9 +15,9 @@ from ecm_agent.errors import EcmError
 if TYPE_CHECKING:
     from ecm_agent.config.settings import Settings
 
-_Jobs = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help="Which jobs.", show_default="all")]
+_Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", help="Which jobs.", show_default="all")]
 _Archive = Annotated[
-    str, typer.Argument(metavar="[ARCHIVE]", help="latest, the name of an archive, or the path of a file.")
+    str, typer.Argument(metavar="ARCHIVE", help="latest, the name of an archive, or the path of a file.")
 ]
 
 
@@ -32,14 +32,15 @@ def backup(
         settings = settings_of(config, store)
         chosen = [wiring.job(settings, name) for name in jobs or settings.jobs]
         password = passwords.to_encrypt(settings)
-        codes = []
+        codes: list[int] = []
         for job in chosen:
-            with out.progress() as progress:
-                result = run(job, wiring.context(settings, progress, password))
-            render.warn(out, result.exported)
-            out.say(*render.backed_up(result))
-            out.summary("backup", result, exit_code=result.exit_code)
-            codes.append(result.exit_code)
+            with _tried(out, codes, f"Job {job.name!r}" if len(chosen) > 1 else ""):
+                with out.progress() as progress:
+                    result = run(job, wiring.context(settings, progress, password))
+                render.warn(out, result.exported)
+                out.say(*render.backed_up(result))
+                out.summary("backup", result, exit_code=result.exit_code)
+                codes.append(result.exit_code)
         _exit(codes)
 
 
@@ -55,12 +56,18 @@ def list_(config: options.Config = None, from_: options.From = None, *, json: op
         settings = settings_of(config)
         history = wiring.context(settings, Silent()).history
         places = wiring.destinations(settings, from_)
-        kept = [one for name, place in places.items() for one in kept_in(name, place, history)]
-        out.say(*render.listed(kept, ZoneInfo(settings.timezone)))
-        if not kept:
+        kept, codes = [], list[int]()
+        for name, place in places.items():
+            with _tried(out, codes):
+                kept += kept_in(name, place, history)
+                codes.append(0)
+        if kept:
+            out.say(*render.listed(kept, ZoneInfo(settings.timezone)))
+        elif not any(codes):
             out.say("No archives yet. Make one with: ecm-agent backup")
         for one in kept:
             out.summary("list", one, verified=one.verified)
+        _exit(codes)
 
 
 def verify(
@@ -102,16 +109,17 @@ def restore(  # noqa: PLR0913 (one parameter for each option)
 
     with screen(json=json) as out:
         settings = settings_of(config, store)
-        with _opened(archive, settings, job, from_) as (source, file), out.progress() as progress:
+        with _opened(archive, settings, job, from_) as (source, file):
             password = passwords.to_decrypt(settings) if is_encrypted(file) else passwords.at_hand(settings)
-            restored = run(
-                file,
-                wiring.store(settings),
-                wiring.safety(settings, wanted=not no_safety_archive),
-                wiring.context(settings, progress, password),
-                force=force,
-                dry_run=dry_run,
-            )
+            with out.progress() as progress:
+                restored = run(
+                    file,
+                    wiring.store(settings),
+                    wiring.safety(settings, wanted=not no_safety_archive),
+                    wiring.context(settings, progress, password),
+                    force=force,
+                    dry_run=dry_run,
+                )
         out.say(*render.restored(source, settings.store.path, restored))
         out.summary("restore", restored, archive=source, store=str(settings.store.path))
 
@@ -126,12 +134,14 @@ def rotate(
 
     with screen(json=json) as out:
         settings = settings_of(config)
-        codes = []
-        for name in jobs or settings.jobs:
-            for result in rotate_all(wiring.job(settings, name), wiring.context(settings, Silent()), dry_run=dry_run):
-                out.say(*render.rotated(result, dry_run=dry_run))
-                out.summary("rotate", result, job=name, dry_run=dry_run)
-                codes.append(PARTIAL if result.failures else 0)
+        codes: list[int] = []
+        chosen = [wiring.job(settings, name) for name in jobs or settings.jobs]
+        for job in chosen:
+            with _tried(out, codes, f"Job {job.name!r}" if len(chosen) > 1 else ""):
+                for result in rotate_all(job, wiring.context(settings, Silent()), dry_run=dry_run):
+                    out.say(*render.rotated(result, dry_run=dry_run))
+                    out.summary("rotate", result, job=job.name, dry_run=dry_run)
+                    codes.append(result.exit_code or (PARTIAL if result.failures else 0))
         _exit(codes)
 
 
@@ -157,9 +167,10 @@ def _verify_file(out: Screen, path: Path, settings: "Settings") -> None:
     from ecm_agent.jobs.locate import opened_path
     from ecm_agent.jobs.verify import verify as prove
 
-    with opened_path(path) as file, out.progress() as progress:
+    with opened_path(path) as file:
         password = passwords.to_decrypt(settings) if is_encrypted(file) else None
-        result = prove(file, password, progress)
+        with out.progress() as progress:
+            result = prove(file, password, progress)
     out.say(*render.verified(str(path), result))
     out.summary("verify", result, archive=str(path))
 
@@ -176,23 +187,15 @@ def _verify_stored(out: Screen, wanted: str | None, settings: "Settings", job: s
     places = wiring.destinations(settings, from_) if from_ else chosen.destinations
     located = all_of(chosen, places, history) if wanted is None else [found(wanted, chosen, places, history)]
     password = passwords.to_decrypt(settings)
-    codes = []
+    codes: list[int] = []
     for one in located:
-        try:
+        with _tried(out, codes, str(one)):
             with out.progress() as progress:
                 result = verify_stored(one.destination, one.name, wiring.context(settings, progress, password))
-        except EcmError as error:
-            out.fail(_about(str(one), error))
-            codes.append(error.exit_code)
-        else:
             out.say(*render.verified(str(one), result))
             out.summary("verify", result, archive=str(one.name), destination=one.destination.label)
             codes.append(0)
     _exit(codes)
-
-
-def _about(what: str, error: EcmError) -> EcmError:
-    return type(error)(f"{what}: {error.message}", hint=error.hint)
 
 
 @contextmanager
@@ -213,11 +216,27 @@ def _opened(archive: str, settings: "Settings", job: str | None, from_: str | No
         yield str(one), file
 
 
+@contextmanager
+def _tried(out: Screen, codes: list[int], what: str = "") -> Iterator[None]:
+    """Report an error of the block, about `what`, and note its exit code, so that what comes next is tried as well."""
+    try:
+        yield
+    except EcmError as error:
+        out.fail(type(error)(f"{what}: {error.message}", hint=error.hint) if what else error)
+        codes.append(error.exit_code)
+
+
 def _exit(codes: list[int]) -> None:
-    """End with the one code there is, or with "partial" when some things went well and others did not."""
-    worst = {code for code in codes if code}
-    if worst:
-        raise SystemExit(worst.pop() if len(worst) == 1 and 0 not in codes else PARTIAL)
+    """End with the first failure's code when everything failed, with "partial" when some things went well."""
+    if any(codes):
+        raise SystemExit(PARTIAL if {0, PARTIAL} & set(codes) else codes[0])
 
 
-COMMANDS = (backup, verify, restore, rotate, status)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "backup": backup,
+    "list": list_,
+    "verify": verify,
+    "restore": restore,
+    "rotate": rotate,
+    "status": status,
+}

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, BinaryIO
 from msgspec import Struct
 
 from ecm_agent.atomic import private_directory
-from ecm_agent.errors import EcmError
+from ecm_agent.errors import EcmError, PasswordMissing
 from ecm_agent.history import Run
 from ecm_agent.jobs.export import Exported, export
 from ecm_agent.jobs.rotate import Rotation, rotate
-from ecm_agent.jobs.verify import verify, verify_stored
+from ecm_agent.jobs.verify import Verified, verify, verify_stored
 from ecm_agent.lock import held
 
 if TYPE_CHECKING:
@@ -58,15 +58,19 @@ class BackedUp(Struct, frozen=True):
         verified = [delivery for delivery in self.deliveries if delivery.verified]
         if not verified:
             return self.deliveries[0].exit_code
-        unremoved = any(delivery.rotation and delivery.rotation.failures for delivery in verified)
+        rotations = [delivery.rotation for delivery in verified if delivery.rotation]
+        unremoved = any(rotation.error or rotation.failures for rotation in rotations)
         return PARTIAL if self.exported.gaps or unremoved or len(verified) < len(self.deliveries) else 0
 
 
 def backup(job: Job, context: Context) -> BackedUp:
     """Back one job up. Raises `EcmError` when there is no archive to deliver; a destination's failure is reported.
 
-    Raises `LockHeld` when the job is being worked on by another process.
+    Raises `LockHeld` when the job is being worked on by another process, and `PasswordMissing` without a password:
+    what lies in a destination is always encrypted.
     """
+    if context.password is None:
+        raise PasswordMissing("There is no password to encrypt the archive with.")
     with held(job.lock, f"job {job.name!r}"):
         started, began = context.clock.now(), context.clock.monotonic()
         try:
@@ -91,22 +95,24 @@ def _backup(job: Job, context: Context, began: float) -> BackedUp:
             created=name.created,
             progress=context.progress,
         )
-        verify(file, context.password, context.progress, title="Checking the archive")
-        deliveries = [_deliver(job, destination, name, file, context) for destination in job.destinations]
+        proved = verify(file, context.password, context.progress, title="Checking the archive")
+        deliveries = [_deliver(job, destination, name, file, proved, context) for destination in job.destinations]
     return BackedUp(job.name, str(name), exported, deliveries, context.clock.monotonic() - began)
 
 
-def _deliver(job: Job, destination: str, name: ArchiveName, staged: BinaryIO, context: Context) -> Delivery:
+def _deliver(
+    job: Job, destination: str, name: ArchiveName, staged: BinaryIO, proved: Verified, context: Context
+) -> Delivery:
     """Put the archive, prove it there, then rotate. Never raises `EcmError`: one destination must not stop another."""
     place = job.destinations[destination]
     try:
         staged.seek(0)
         context.progress.stage(f"Copying to {place.label}", 0)
         place.put(name, staged)
-        verify_stored(place, name, context)
-        return Delivery(destination, place.label, rotation=rotate(job, destination, context))
+        verify_stored(place, name, context, expected=proved)
     except EcmError as error:
         return Delivery(destination, place.label, error.message, error.hint, error.exit_code)
+    return Delivery(destination, place.label, rotation=rotate(job, destination, context))
 
 
 @contextmanager

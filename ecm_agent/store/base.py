@@ -57,7 +57,7 @@ class MemoryStore(Protocol):
     path: Path
 
     def exists(self) -> bool:
-        """Whether there is anything at its place."""
+        """Whether there is anything at its place. Raises `StoreUnreadable` where one may not look."""
 
     def chunk_count(self) -> int:
         """How many chunks it holds; 0 when it does not exist. Raises `StoreUnreadable`."""
