@@ -7,9 +7,9 @@ their name, so that a destination moved to another place does not inherit what w
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, convert
 from msgspec.structs import astuple
@@ -18,7 +18,6 @@ from ecm_agent.atomic import private_directory, set_aside
 from ecm_agent.errors import EcmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from ecm_agent.model.names import ArchiveName
@@ -42,6 +41,7 @@ CREATE TABLE IF NOT EXISTS pending (
 );
 PRAGMA user_version = 1;
 """
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class Proof(Struct, frozen=True):
@@ -91,29 +91,21 @@ class History:
 
     def record_proof(self, destination: str, name: ArchiveName, proof: Proof) -> None:
         """Remember what a test decrypt found; the latest word on an archive counts."""
-        row = (destination, str(name), proof.checked_at.isoformat(), proof.fault, proof.bytes)
-        with self._journal() as journal:
-            journal.execute("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, ?)", row)
+        sql = "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, ?)"
+        self._run(sql, destination, str(name), proof.checked_at.isoformat(), proof.fault, proof.bytes)
 
     def proofs(self, destination: str) -> dict[str, Proof]:
         """Give the last word on every archive of a destination that has been checked, by archive name."""
-        sql = "SELECT name, checked_at, fault, bytes FROM proofs WHERE destination = ?"
-        with self._journal() as journal:
-            rows = journal.execute(sql, (destination,)).fetchall()
+        rows = self._run("SELECT name, checked_at, fault, bytes FROM proofs WHERE destination = ?", destination)
         return {name: Proof(datetime.fromisoformat(at), fault, size) for name, at, fault, size in rows}
 
     def forget(self, destination: str, name: ArchiveName) -> None:
         """Drop what is known of an archive that is gone."""
-        with self._journal() as journal:
-            journal.execute("DELETE FROM proofs WHERE destination = ? AND name = ?", (destination, str(name)))
+        self._run("DELETE FROM proofs WHERE destination = ? AND name = ?", destination, str(name))
 
     def record_run(self, run: Run) -> None:
         """Remember how a run ended."""
-        with self._journal() as journal:
-            journal.execute(
-                f"INSERT INTO runs ({_RUN}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (ours)
-                [_plain(value) for value in astuple(run)],
-            )
+        self._run(f"INSERT INTO runs ({_RUN}) VALUES (?, ?, ?, ?, ?, ?, ?)", *astuple(run))  # noqa: S608 (ours)
 
     def last_run(self, job: str, verb: str) -> Run | None:
         """Give the latest run of a job."""
@@ -141,67 +133,56 @@ class History:
             "SELECT count(*) FROM runs WHERE job = ?1 AND verb = ?2 AND exit_code <> 75 AND id > "
             "(SELECT coalesce(max(id), 0) FROM runs WHERE job = ?1 AND verb = ?2 AND (exit_code = 0 OR archive <> ''))"
         )
-        with self._journal() as journal:
-            return int(journal.execute(sql, (job, verb)).fetchone()[0])
+        return int(self._run(sql, job, verb)[0][0])
 
-    def expect(self, pending: Iterable[Pending]) -> None:
-        """Remember that destinations wait for a staged archive, before the first attempt to send it."""
-        rows = [[_plain(value) for value in astuple(one)] for one in pending]
-        with self._journal() as journal:
-            journal.executemany("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    def expect(self, pending: Pending) -> None:
+        """Remember that a destination waits for a staged archive, and how often it has been tried."""
+        self._run("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?)", *astuple(pending))
 
     def settle(self, job: str, archive: str, destination: str) -> None:
         """Remember that a destination no longer waits for an archive."""
-        with self._journal() as journal:
-            journal.execute(
-                "DELETE FROM pending WHERE job = ? AND archive = ? AND destination = ?", (job, archive, destination)
-            )
+        sql = "DELETE FROM pending WHERE job = ? AND archive = ? AND destination = ?"
+        self._run(sql, job, archive, destination)
 
     def pending(self, job: str) -> list[Pending]:
         """Give what is still to be sent for a job, oldest archive first."""
-        with self._journal() as journal:
-            rows = journal.execute("SELECT * FROM pending WHERE job = ? ORDER BY archive, destination", (job,))
-            return [convert(dict(zip(Pending.__struct_fields__, row, strict=True)), Pending) for row in rows]
+        rows = self._run("SELECT * FROM pending WHERE job = ? ORDER BY archive, destination", job)
+        return [convert(dict(zip(Pending.__struct_fields__, row, strict=True)), Pending) for row in rows]
 
     def _latest(self, job: str, verb: str, condition: str, *, order: str = "DESC") -> Run | None:
         sql = f"SELECT {_RUN} FROM runs WHERE job = ? AND verb = ? AND {condition} ORDER BY id {order} LIMIT 1"  # noqa: S608 (ours)
-        with self._journal() as journal:
-            row = journal.execute(sql, (job, verb)).fetchone()
-        return convert(dict(zip(Run.__struct_fields__, row, strict=True)), Run) if row else None
+        for row in self._run(sql, job, verb):
+            return convert(dict(zip(Run.__struct_fields__, row, strict=True)), Run)
+        return None
 
-    @contextmanager
-    def _journal(self) -> Iterator[sqlite3.Connection]:
+    def _run(self, sql: str, *values: str | int | datetime) -> list[Any]:
+        """Run one statement, beginning a new journal beside a damaged one: a backup must not fail for want of notes."""
+        storable = [_storable(value) for value in values]
         try:
-            with closing(self._open()) as journal, journal:
-                yield journal
+            try:
+                return self._attempt(sql, storable)
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                    raise
+                set_aside(self._path)
+                return self._attempt(sql, storable)
         except (sqlite3.Error, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise EcmError(
-                f"The agent's journal {self._path} cannot be used: {error}.",
+                f"The agent's journal {self._path} cannot be used: {reason}.",
                 hint="Check the state directory's permissions and free space.",
             ) from error
 
-    def _open(self) -> sqlite3.Connection:
-        """Open the journal, beginning a new one beside a damaged one: a backup must not fail for want of notes."""
+    def _attempt(self, sql: str, values: list[str | int]) -> list[Any]:
         private_directory(self._path.parent)
         self._path.touch(mode=0o600)
-        try:
-            return self._prepared()
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-                raise
-            set_aside(self._path)
-            return self._prepared()
-
-    def _prepared(self) -> sqlite3.Connection:
-        journal = sqlite3.connect(self._path, timeout=30)
-        try:
+        with closing(sqlite3.connect(self._path, timeout=30)) as journal, journal:
             if journal.execute("PRAGMA user_version").fetchone() == (0,):
                 journal.executescript(_SCHEMA)
-        except BaseException:
-            journal.close()
-            raise
-        return journal
+            return journal.execute(sql, values).fetchall()
 
 
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+def _storable(value: str | int | datetime) -> str | int:
+    """Write a time out, and what is no text to SQLite: a path may hold bytes that are not UTF-8."""
+    text = value.isoformat() if isinstance(value, datetime) else value
+    return text.encode(errors="backslashreplace").decode() if isinstance(text, str) else text

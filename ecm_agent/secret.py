@@ -20,10 +20,8 @@ class Secret:
         """
         if not value:
             raise UsageError("The password is empty.", hint="An archive needs a password of at least one character.")
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise UsageError("The password is not valid UTF-8.") from None
+        if not _has_utf8(value):
+            raise UsageError("The password is not valid UTF-8.", hint="Set or type it where the encoding is UTF-8.")
         self._value = value
 
     def utf8(self) -> bytes:
@@ -40,3 +38,11 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is never pickled or copied")
+
+
+def _has_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # not to be raised on from here: it holds the password
+        return False
+    return True

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from msgspec.structs import replace
 
 from ecm_agent.destination.base import Listing, Stored, in_time_order
-from ecm_agent.errors import AlreadyExists, NotFound
+from ecm_agent.errors import AlreadyExists, ArchiveInvalid, EcmError, NotFound, StoreUnreadable, UsageError
+from ecm_agent.model.manifest import VERSION, Manifest, Selection
+from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, Vector, VectorClock
+from ecm_agent.store.base import Replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from ecm_agent.destination.base import Destination
     from ecm_agent.model.names import ArchiveName
+    from ecm_agent.model.records import AnyRecord, Batch
+    from ecm_agent.store.base import Oddity
 
 
 class MemoryDestination:
@@ -75,3 +89,232 @@ class ManualClock:
     def jump(self, to: datetime) -> None:
         """Set the wall clock, as a user or a resumed laptop does; the stopwatch does not notice."""
         self._now = to
+
+
+class MemoryStoreFake:
+    """A `MemoryStore` that lives in `records`; `None` while it does not exist."""
+
+    def __init__(self, path: Path = Path("memory.db")) -> None:
+        self.path = path
+        self.records: list[AnyRecord] | None = None
+
+    def exists(self) -> bool:
+        return self.records is not None
+
+    def at(self, path: Path) -> MemoryStoreFake:
+        return MemoryStoreFake(path)
+
+    def problems(self) -> list[str]:
+        return []
+
+    def chunk_count(self) -> int:
+        return sum(isinstance(record, Chunk) for record in self.records or ())
+
+    @contextmanager
+    def snapshot(self, selection: Selection, created: str) -> Iterator[SnapshotFake]:
+        if self.records is None:
+            raise StoreUnreadable(f"There is no memory store at {self.path}.")
+        yield SnapshotFake(self.records, selection, created)
+
+    def replace(self, manifest: Manifest, batches: Iterable[Batch]) -> Replaced:
+        del manifest
+        records = [record for batch in batches for record in batch]
+        _refuse_doubles(records)
+        _refuse_dangling(records)
+        self.records = records
+        return Replaced(dict(Counter(record.section for record in records)), {})
+
+    def create(self) -> None:
+        if self.exists():
+            raise EcmError(f"There is something at {self.path} already.")
+        self.records = []
+
+
+class SnapshotFake:
+    """A `Snapshot` of a list of records."""
+
+    def __init__(self, records: Sequence[AnyRecord], selection: Selection, created: str) -> None:
+        self.oddities: list[Oddity] = []
+        self.odd_rows = 0
+        self._records = _selected(records, selection.projects)
+        projects = sorted({record.session_slug for record in self._records if isinstance(record, Chunk)})
+        left_out = 0 if selection.vectors else sum(isinstance(record, Vector) for record in self._records)
+        if left_out:
+            self._records = [record for record in self._records if not isinstance(record, Vector)]
+        counts = Counter(type(record) for record in self._records)
+        self.manifest = Manifest(
+            version=VERSION,
+            created=created,
+            chunk_count=counts[Chunk],
+            edge_count=counts[Edge],
+            cluster_count=counts[Cluster],
+            projects=projects,
+            membership_count=counts[Membership],
+            vector_clock_count=counts[VectorClock],
+            vector_count=None if left_out else counts[Vector],
+            selected_projects=None if selection.projects is None else projects,
+            left_out={"vectors": left_out} if left_out else {},
+        )
+
+    def batches(self) -> Iterator[Batch]:
+        for kind in RECORD_TYPES:
+            batch: Any = [record for record in self._records if type(record) is kind]
+            if batch:
+                yield batch
+
+
+def _selected(records: Sequence[AnyRecord], projects: Sequence[str] | None) -> list[AnyRecord]:
+    if projects is None:
+        return _with_members(records)
+    _refuse_unknown(projects, {record.session_slug for record in records if isinstance(record, Chunk)})
+    chunks = {record.id for record in records if isinstance(record, Chunk) and record.session_slug in projects}
+
+    def belongs(record: AnyRecord) -> bool:
+        match record:
+            case Chunk():
+                return record.id in chunks
+            case Edge():
+                return {record.source, record.target} <= chunks
+            case VectorClock():
+                return record.project_slug in projects
+            case Membership() | Vector():
+                return record.chunk_id in chunks
+        return True
+
+    selected = _with_members([record for record in records if belongs(record)])
+    return [
+        _with_exemplars(record, chunks) if isinstance(record, Cluster) else record
+        for record in selected
+        if not isinstance(record, Cluster) or record.member_chunk_ids
+    ]
+
+
+def _refuse_unknown(projects: Iterable[str], known: Iterable[str]) -> None:
+    for slug in projects:
+        if slug not in known:
+            near = get_close_matches(slug, known, cutoff=0.4)
+            raise UsageError(f"There is no project {slug!r} in the store.", hint=f"It has: {near}")
+
+
+def _with_members(records: Sequence[AnyRecord]) -> list[AnyRecord]:
+    """Let clusters name their members, as far as the memberships are there."""
+    members: dict[str, list[str]] = {}
+    for record in records:
+        if isinstance(record, Membership):
+            members.setdefault(record.cluster_id, []).append(record.chunk_id)
+    return [
+        replace(record, member_chunk_ids=members.get(record.id, [])) if isinstance(record, Cluster) else record
+        for record in records
+    ]
+
+
+def _with_exemplars(record: Cluster, chunks: Container[str]) -> Cluster:
+    exemplars = record.exemplar_ids
+    if not isinstance(exemplars, list):
+        return record
+    return replace(record, exemplar_ids=[name for name in exemplars if name in chunks])
+
+
+def _refuse_doubles(records: Iterable[AnyRecord]) -> None:
+    seen = set()
+    for record in records:
+        match record:
+            case Membership():
+                name = f"{record.chunk_id} in {record.cluster_id}"
+            case Vector():
+                name = record.chunk_id
+            case _:
+                name = str(record.id)
+        if (record.section, name) in seen:
+            raise ArchiveInvalid(f"The archive holds two {record.section} called {name}.")
+        seen.add((record.section, name))
+
+
+def _refuse_dangling(records: Sequence[AnyRecord]) -> None:
+    chunks = {record.id for record in records if isinstance(record, Chunk)}
+    clusters = {record.id for record in records if isinstance(record, Cluster)}
+    for record in records:
+        missing: set[str] = set()
+        if isinstance(record, Edge):
+            missing = {record.source, record.target} - chunks
+        elif isinstance(record, Membership):
+            missing = ({record.chunk_id} - chunks) | ({record.cluster_id} - clusters)
+        if missing:
+            raise ArchiveInvalid(f"{record} refers to {missing}, which is not in the archive.")
+
+
+class RecordingDestination:
+    """A `Destination` that notes each call to the one it wraps, as "<its label> <method>", before passing it on."""
+
+    def __init__(self, inner: Destination, events: list[str]) -> None:
+        self.label = inner.label
+        self._inner = inner
+        self._events = events
+
+    def put(self, name: ArchiveName, source: BinaryIO) -> None:
+        self._events.append(f"{self.label} put")
+        self._inner.put(name, source)
+
+    def open(self, name: ArchiveName) -> AbstractContextManager[BinaryIO]:
+        self._events.append(f"{self.label} open")
+        return self._inner.open(name)
+
+    def list(self) -> Listing:
+        self._events.append(f"{self.label} list")
+        return self._inner.list()
+
+    def delete(self, name: ArchiveName) -> None:
+        self._events.append(f"{self.label} delete")
+        self._inner.delete(name)
+
+    def check(self) -> None:
+        self._events.append(f"{self.label} check")
+        self._inner.check()
+
+
+class FaultyDestination:
+    """A `Destination` that fails as its script says, and else does what the one it wraps does.
+
+    `script` maps a method's name to what becomes of its calls, in order: an error is raised, `None` lets the call
+    pass; when the list is used up, so do all further calls. `misread` changes what is read back from `open`.
+    """
+
+    def __init__(
+        self,
+        inner: Destination,
+        script: Mapping[str, Sequence[EcmError | None]] | None = None,
+        *,
+        misread: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        self.label = inner.label
+        self._inner = inner
+        self._script = {method: list(fates) for method, fates in (script or {}).items()}
+        self._misread = misread
+
+    def _meet_fate(self, method: str) -> None:
+        fates = self._script.get(method)
+        if fates and (error := fates.pop(0)):
+            raise error
+
+    def put(self, name: ArchiveName, source: BinaryIO) -> None:
+        self._meet_fate("put")
+        self._inner.put(name, source)
+
+    def open(self, name: ArchiveName) -> AbstractContextManager[BinaryIO]:
+        self._meet_fate("open")
+        if self._misread is None:
+            return self._inner.open(name)
+        with self._inner.open(name) as file:
+            return io.BytesIO(self._misread(file.read()))
+
+    def list(self) -> Listing:
+        self._meet_fate("list")
+        return self._inner.list()
+
+    def delete(self, name: ArchiveName) -> None:
+        self._meet_fate("delete")
+        self._inner.delete(name)
+
+    def check(self) -> None:
+        self._meet_fate("check")
+        self._inner.check()

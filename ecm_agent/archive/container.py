@@ -91,10 +91,13 @@ class SealedReader:
     """An encrypted archive in an open, seekable file. Made by `authenticate`, so its content is known to be genuine."""
 
     def __init__(self, file: BinaryIO, password: Secret) -> None:
+        content = file.seek(0, 2) - HEADER_BYTES
+        if content <= 0:
+            raise ArchiveInvalid("Invalid archive format: the file ends within its header.")
+        if content > MAX_PLAINTEXT:
+            raise ArchiveInvalid("Invalid archive format: larger than one AES-GCM message can be.")
         file.seek(0)
         header = file.read(HEADER_BYTES)
-        if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
-            raise ArchiveInvalid("Invalid archive format: the file ends within its header.")
         salt = header[len(MAGIC) : len(MAGIC) + SALT_BYTES]
         self._file = file
         self._nonce = header[len(MAGIC) + SALT_BYTES : TAG_OFFSET]
@@ -144,6 +147,13 @@ class _Plaintext:
         self._rest = memoryview(b"")
 
     def read(self, size: int, /) -> bytes:
+        pieces = []
+        while size and (piece := self._piece(size)):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def _piece(self, size: int) -> bytes:
         if not self._rest:
             self._rest = memoryview(self._next_block())
         taken, self._rest = self._rest[:size], self._rest[size:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +15,9 @@ from ecm_agent.model.records import RECORD_TYPES, Batch, Chunk, Cluster, Edge, R
 SECTIONS: dict[str, RecordType] = {kind.section: kind for kind in RECORD_TYPES}
 REQUIRED = (Chunk.section, Edge.section, Cluster.section)
 """Sections that every `ecm-archive` 1.0 has."""
+
+HEAD_KEYS = frozenset(("format", "version", "created", "metadata"))
+"""What says, before the records, what a document is."""
 
 MAX_RECORD_BYTES = 1 << 30
 """A record's JSON may be this long. SQLite by default holds no value over 10^9 bytes, so every row fits."""
@@ -51,7 +54,11 @@ class Digests(Struct, frozen=True):
 Part: TypeAlias = tuple[str, Batch]
 """A section's name and some of its records, in order."""
 
-_DECODERS = {kind.section: msgspec.json.Decoder(list[kind]) for kind in RECORD_TYPES}  # type: ignore[valid-type] # the kinds are known at run time only
+_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    kind.section: msgspec.json.Decoder(list[kind])  # type: ignore[valid-type] # the kinds are known at run time only
+    for kind in RECORD_TYPES
+}
+_UNKNOWN = msgspec.json.Decoder(list[msgspec.Raw])
 _MANIFEST = msgspec.json.Decoder(Manifest)
 _ITEM = re.compile(r"\$\[(\d+)\]")
 
@@ -59,11 +66,12 @@ _ITEM = re.compile(r"\$\[(\d+)\]")
 def decode_records(section: str, json_array: bytes, first: int) -> Batch:
     """Decode a JSON array of records, the first of which is number `first` of its section.
 
+    The records of a section of unknown name are found to be JSON and given as they are.
     Raises `ArchiveInvalid` naming the record and the field that has the wrong type, and `msgspec.DecodeError` (which
     is no `ValidationError`) for bytes that are not JSON.
     """
     try:
-        batch: Batch = _DECODERS[section].decode(json_array)
+        batch: Batch = _DECODERS.get(section, _UNKNOWN).decode(json_array)
     except msgspec.ValidationError as error:
         where = _ITEM.sub(lambda match: f"{section}[{first + int(match[1])}]", str(error), count=1)
         raise ArchiveInvalid(f"Invalid archive format: {where}.") from None
@@ -77,7 +85,8 @@ def decode_manifest(json_object: bytes) -> Manifest:
     try:
         return _MANIFEST.decode(json_object)
     except msgspec.ValidationError as error:
-        raise ArchiveInvalid(f"Invalid archive format: {error} in metadata.") from None
+        where = str(error).replace("`$", "`metadata")
+        raise ArchiveInvalid(f"Invalid archive format: {where} in the metadata.") from None
     except RecursionError:
         raise too_deep() from None
 

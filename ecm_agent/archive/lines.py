@@ -9,7 +9,9 @@ import msgspec
 
 from ecm_agent.archive.container import BLOCK
 from ecm_agent.archive.layout import (
+    HEAD_KEYS,
     MAX_RECORD_BYTES,
+    REQUIRED,
     SECTIONS,
     Digests,
     Head,
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
     from ecm_agent.model.manifest import Manifest
 
 
+_LONGEST_HEADING = 16 * BLOCK
+"""Lines outside the sections are at most this long: a document that is one line must not be gathered in memory."""
+
+_NOT_OURS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 class OtherLayout(Exception):
     """The document is laid out differently from here on; it may be valid all the same, for the general reader."""
 
@@ -42,11 +50,10 @@ class LineDocument:
         """Read the first two lines."""
         try:
             head = msgspec.json.decode(self._line(b",") + b"}", type=Head)
-            metadata = self._value(b'"metadata":', self._line(b","))
-        except msgspec.DecodeError:
+            head.check()
+            return decode_manifest(self._value(b'"metadata":', self._line(b",")))
+        except _NOT_OURS:
             raise OtherLayout from None
-        head.check()
-        return decode_manifest(metadata)
 
     def parts(self) -> Iterator[Part]:
         """Read what follows: every section, then the digests, checking them against what was read."""
@@ -54,29 +61,35 @@ class LineDocument:
         found: dict[str, str] = {}
         while (line := self._line()).endswith(b":["):
             section = self._name(line)
+            if section in HEAD_KEYS or section in found:
+                raise OtherLayout
             digest = hashlib.sha256()
             yield from self._records(section, digest)
             found[section] = digest.hexdigest()
             if self._line() != b"],":
                 raise OtherLayout
+        if not found.keys() >= set(REQUIRED):
+            raise OtherLayout
         self._end(line, found)
 
     def _records(self, section: str, digest: hashlib._Hash) -> Iterator[Part]:
         first = 0
         for block, last in self._section_blocks():
             digest.update(block)
-            if section in SECTIONS and block:
-                if block.endswith(b",\n") is last:
-                    raise OtherLayout
-                batch = self._decode(section, block, first)
+            if not block:
+                continue
+            if block.endswith(b",\n") is last:
+                raise OtherLayout
+            batch = self._decode(section, memoryview(block)[: -1 if last else -2], first)
+            if section in SECTIONS:
                 yield section, batch
-                first += len(batch)
+            first += len(batch)
 
     @staticmethod
-    def _decode(section: str, block: bytes, first: int) -> list:  # type: ignore[type-arg] # see Batch
+    def _decode(section: str, records: memoryview, first: int) -> list:  # type: ignore[type-arg] # see Batch
         try:
-            return decode_records(section, b"[" + block.removesuffix(b"\n").removesuffix(b",") + b"]", first)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            return decode_records(section, b"".join((b"[", records, b"]")), first)
+        except _NOT_OURS:
             raise OtherLayout from None
 
     def _section_blocks(self) -> Iterator[tuple[bytes, bool]]:
@@ -97,7 +110,7 @@ class LineDocument:
     def _end(self, line: bytes, found: dict[str, str]) -> None:
         try:
             digests = msgspec.json.decode(self._value(b'"digests":', line), type=Digests)
-        except msgspec.DecodeError:
+        except _NOT_OURS:
             raise OtherLayout from None
         if self._line() != b"}" or self._buffer or self._source.read(1):
             raise OtherLayout
@@ -107,6 +120,8 @@ class LineDocument:
 
     def _line(self, ending: bytes = b"") -> bytes:
         while b"\n" not in self._buffer:
+            if len(self._buffer) >= _LONGEST_HEADING:
+                raise OtherLayout
             self._more()
         line, _, self._buffer = self._buffer.partition(b"\n")
         if not line.endswith(ending):
@@ -132,5 +147,5 @@ class LineDocument:
     def _name(line: bytes) -> str:
         try:
             return msgspec.json.decode(line.removesuffix(b":["), type=str)
-        except msgspec.DecodeError:
+        except _NOT_OURS:
             raise OtherLayout from None

@@ -40,7 +40,7 @@ class Archive:
 
         The archive is proved good only when the last batch has been taken: counts, digests and, for an encrypted one,
         the seal again are checked at the end. Raises `ArchiveInvalid`; whoever writes records somewhere commits after.
-        Clusters of an archive that lists no memberships of its own are followed by those they imply (distance 0).
+        Clusters of an archive that announces no memberships are followed by those they imply (distance 0).
         """
         counts: Counter[type] = Counter()
         for _section, batch in self._parts():
@@ -49,8 +49,8 @@ class Archive:
             if isinstance(batch[0], Cluster) and self.manifest.membership_count is None:
                 yield from _implied_memberships(batch)
         for kind in RECORD_TYPES:
-            announced = self.manifest.count(kind)
-            if announced is not None and announced != counts[kind]:
+            announced = self.manifest.count(kind) or 0
+            if announced != counts[kind]:
                 raise ArchiveInvalid(
                     f"Archive is damaged: it announces {announced} {kind.section} and holds {counts[kind]}."
                 )
@@ -86,10 +86,11 @@ def open_archive(file: BinaryIO, password: Secret | None) -> Archive:
         if password is None:
             raise PasswordMissing("Archive is encrypted. Please provide a password.")
         return Archive(SealedReader.authenticate(file, password).plaintext, encrypted=True)
-    if not begin.lstrip(b" \t\r\n").startswith(b"{") and not begin.startswith((GZIP_MAGIC, ZSTD_MAGIC)):
-        raise ArchiveInvalid(
-            "Invalid archive format" + (": the file is empty." if not begin else ": not an ECM archive, nor JSON.")
-        )
+    if not begin:
+        raise ArchiveInvalid("Invalid archive format: the file is empty.")
+    text = begin.lstrip(b" \t\r\n")
+    if text and not text.startswith((b"{", GZIP_MAGIC, ZSTD_MAGIC)):
+        raise ArchiveInvalid("Invalid archive format: neither an ECM archive nor a JSON object.")
     return Archive(lambda: _rewound(file), encrypted=False)
 
 

@@ -9,7 +9,9 @@ import msgspec
 
 from ecm_agent.archive.container import BLOCK
 from ecm_agent.archive.layout import (
+    HEAD_KEYS,
     MAX_DEPTH,
+    MAX_RECORD_BYTES,
     REQUIRED,
     SECTIONS,
     Head,
@@ -18,6 +20,7 @@ from ecm_agent.archive.layout import (
     decode_records,
     not_json,
     too_deep,
+    too_long,
 )
 from ecm_agent.errors import ArchiveInvalid
 
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
 
 _Event: TypeAlias = tuple[str, Any]
 _BATCH = 64
-_HEAD = {"format", "version", "created", "metadata"}
 _LONGEST_ESCAPE = len(rb"\ud83d\ude00")
 _WHOLE_CHARACTERS = re.compile(
     rb"(?:[^\\]++|\\(?:[^u]|u(?:[^dD]|[dD][0-7]|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})))*+", re.DOTALL
@@ -41,17 +43,18 @@ class TreeDocument:
     """One reading of a document from its start."""
 
     def __init__(self, source: ByteSource) -> None:
-        self._events = _events(source)
+        self._characters = _WholeCharacters(source)
+        self._events = _events(self._characters)
 
     def manifest(self) -> Manifest:
         """Read on until the head and the metadata are known, which may be the whole document."""
         head: dict[str, Any] = {}
         for key, event in self._keys():
-            if key in _HEAD:
+            if key in HEAD_KEYS:
                 head[key] = self._build(event)
             else:
                 self._skip(event)
-            if len(head) == len(_HEAD):
+            if len(head) == len(HEAD_KEYS):
                 break
         return _manifest(head)
 
@@ -96,13 +99,14 @@ class TreeDocument:
         import ijson
 
         builder = ijson.ObjectBuilder()
+        self._characters.room = MAX_RECORD_BYTES
         for item in self._value(event):
             builder.event(*item)
         return builder.value
 
     def _skip(self, event: _Event) -> None:
         for _ in self._value(event):
-            pass
+            self._characters.room = MAX_RECORD_BYTES
 
     def _value(self, event: _Event) -> Iterator[_Event]:
         """Give the events of one value, of which the first has been read already."""
@@ -118,14 +122,23 @@ class TreeDocument:
 
 
 class _WholeCharacters:
-    r"""A source that refuses half a surrogate pair (`\\ud800` alone), which the parser would turn into `?` unasked."""
+    r"""A source that refuses half a surrogate pair (`\\ud800` alone), which the parser would turn into `?` unasked.
+
+    It gives out `room` bytes and no more: who takes a record sets it anew, so that none can fill the memory. Within a
+    long record the blocks grow, whatever size is asked for, since the parser copies what it has at every block.
+    """
 
     def __init__(self, source: ByteSource) -> None:
+        self.room = MAX_RECORD_BYTES
         self._source = source
         self._kept = b""
 
     def read(self, size: int, /) -> bytes:
-        block = self._kept + (fresh := self._source.read(size))
+        fresh = self._source.read(max(size, MAX_RECORD_BYTES - self.room))
+        block = self._kept + fresh
+        self.room -= len(fresh)
+        if self.room < 0:
+            raise too_long()
         good = match.end() if (match := _WHOLE_CHARACTERS.match(block)) else 0
         if len(block) - good >= _LONGEST_ESCAPE or (block[good:] and not fresh):
             raise not_json(f"{block[good : good + 6]!r} is half a character")
@@ -134,13 +147,21 @@ class _WholeCharacters:
         return block[:good] if good or not fresh else self.read(size)
 
 
-def _events(source: ByteSource) -> Iterator[_Event]:
+def _events(source: _WholeCharacters) -> Iterator[_Event]:
     import ijson
 
     try:
-        yield from ijson.basic_parse(_WholeCharacters(source), use_float=True, buf_size=BLOCK)
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        raise not_json(str(error).partition("\n")[0].strip()) from None
+        yield from ijson.basic_parse(source, use_float=True, buf_size=BLOCK)
+    except UnicodeDecodeError:
+        raise not_json("text that is not UTF-8") from None
+    except ijson.JSONError as error:
+        raise not_json(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    """Give the parser's words without the piece of the document it shows, which may not even be text."""
+    said = error.args[0] if error.args else ""
+    return (said.decode(errors="replace") if isinstance(said, bytes) else str(said)).partition("\n")[0].strip()
 
 
 def _manifest(head: dict[str, Any]) -> Manifest:

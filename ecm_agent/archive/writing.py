@@ -27,7 +27,7 @@ def write_document(sink: ByteSink, manifest: Manifest, batches: Iterable[Batch])
     Raises `EcmError` when they do not: a manifest is a promise, and the writer keeps it or fails.
     """
     head = _ENCODER.encode(Head(FORMAT, VERSION, manifest.created))
-    sink.write(head[:-1] + b',\n"metadata":' + _ENCODER.encode(manifest))
+    sink.write(head[:-1] + b',\n"metadata":' + _metadata(manifest))
     digests = {}
     groups = groupby(batches, key=lambda batch: batch[0].section)
     waiting = next(groups, None)
@@ -43,6 +43,11 @@ def write_document(sink: ByteSink, manifest: Manifest, batches: Iterable[Batch])
     if waiting:
         raise EcmError(f"The store gave {waiting[0]}, which its manifest does not announce at this place.")
     sink.write(b',\n"digests":' + _ENCODER.encode({"algorithm": "sha256", "sections": digests}) + b"\n}\n")
+
+
+def _metadata(manifest: Manifest) -> bytes:
+    """Encode the manifest with its `projects`, which readers of 1.0 expect even where there are none."""
+    return _ENCODER.encode(msgspec.to_builtins(manifest) | {"projects": manifest.projects})
 
 
 def _write_section(sink: ByteSink, section: str, batches: Iterable[Batch]) -> tuple[int, str]:

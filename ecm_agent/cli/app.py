@@ -1,5 +1,7 @@
 """The commands, gathered; and `main`, which the operating system calls."""
 
+import io
+import os
 import signal
 import sys
 from types import FrameType
@@ -17,18 +19,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (archives, backups, daemon, demonstration):
-    for command in group.COMMANDS:
-        app.command()(command)
-app.command("import")(archives.import_)
-app.command("list")(backups.list_)
+for name, command in (archives.COMMANDS | backups.COMMANDS | daemon.COMMANDS | demonstration.COMMANDS).items():
+    app.command(name)(command)
 app.add_typer(configuration.app, name="config")
 
 
 def main() -> None:
     """Run the command line. SIGTERM ends it as tidily as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _terminate)
-    app()
+    _complete_streams()
+    app(prog_name="ecm-agent")
 
 
 def _print_version(wanted: bool) -> None:
@@ -45,6 +45,15 @@ def _options(
     ] = False,
 ) -> None:
     """Options before the command."""
+
+
+def _complete_streams() -> None:
+    """Make the standard streams safe to use, however the program was started."""
+    for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, stream) is None:  # closed (`>&-`); the next file opened would take its place
+            setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115, PTH123 (stays open for good)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal's encoding lacks must not end a command
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:

@@ -1,5 +1,6 @@
 """One-shot commands on stores and archive files: init, export, import, inspect."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
@@ -77,16 +78,17 @@ def import_(
 
     with screen(json=json) as out:
         settings = settings_of(config, store)
-        with opened_path(file) as archive, out.progress() as progress:
+        with opened_path(file) as archive:
             password = passwords.to_decrypt(settings) if is_encrypted(archive) else passwords.at_hand(settings)
-            restored = restore(
-                archive,
-                wiring.store(settings),
-                wiring.safety(settings, wanted=not no_safety_archive),
-                wiring.context(settings, progress, password),
-                force=force,
-                dry_run=dry_run,
-            )
+            with out.progress() as progress:
+                restored = restore(
+                    archive,
+                    wiring.store(settings),
+                    wiring.safety(settings, wanted=not no_safety_archive),
+                    wiring.context(settings, progress, password),
+                    force=force,
+                    dry_run=dry_run,
+                )
         out.say(*render.restored(str(file), settings.store.path, restored))
         out.summary("import", restored, archive=str(file), store=str(settings.store.path))
 
@@ -116,4 +118,4 @@ def _inspect(out: Screen, file: Path, archive: BinaryIO, config: Path | None) ->
     out.summary("inspect", {"archive": str(file), "bytes": size, "encrypted": encrypted}, manifest=manifest)
 
 
-COMMANDS = (init, export, inspect)
+COMMANDS: dict[str, Callable[..., None]] = {"init": init, "export": export, "import": import_, "inspect": inspect}

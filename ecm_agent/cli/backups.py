@@ -1,6 +1,6 @@
 """Commands on jobs and their archives: backup, list, verify, restore, rotate, status."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -14,32 +14,41 @@ from ecm_agent.errors import EcmError
 
 if TYPE_CHECKING:
     from ecm_agent.config.settings import Settings
+    from ecm_agent.jobs.attend import Result
+    from ecm_agent.jobs.backup import BackedUp
+    from ecm_agent.model.outcome import Outcome
 
-_Jobs = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help="Which jobs.", show_default="all")]
+_Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", help="Which jobs.", show_default="all")]
 _Archive = Annotated[
-    str, typer.Argument(metavar="[ARCHIVE]", help="latest, the name of an archive, or the path of a file.")
+    str, typer.Argument(metavar="ARCHIVE", help="latest, the name of an archive, or the path of a file.")
 ]
 
 
 def backup(
-    jobs: _Jobs = None, store: options.Store = None, config: options.Config = None, *, json: options.Json = False
+    jobs: _Jobs = None,
+    store: options.Store = None,
+    config: options.Config = None,
+    *,
+    wait_lock: options.WaitLock = "0s",
+    json: options.Json = False,
 ) -> None:
     """Back the memory up: export, store, read back, prove, and only then rotate."""
     from ecm_agent import wiring
-    from ecm_agent.jobs.backup import backup as run
+    from ecm_agent.config.values import seconds_of
+    from ecm_agent.jobs.attend import attend
 
     with screen(json=json) as out:
         settings = settings_of(config, store)
-        chosen = [wiring.job(settings, name) for name in jobs or settings.jobs]
+        wait = seconds_of(wait_lock)
+        chosen = [wiring.job(settings, name, attended=True) for name in jobs or settings.jobs]
         password = passwords.to_encrypt(settings)
         codes = []
         for job in chosen:
             with out.progress() as progress:
-                result = run(job, wiring.context(settings, progress, password))
-            render.warn(out, result.exported)
-            out.say(*render.backed_up(result))
-            out.summary("backup", result, exit_code=result.exit_code)
-            codes.append(result.exit_code)
+                shown = _Shown(out, f"Job {job.name!r}: " if len(chosen) > 1 else "")
+                outcome = attend(job, "backup", wiring.context(settings, progress, password), shown, wait=wait)
+            shown.flush()
+            codes.append(outcome.exit_code)
         raise SystemExit(exit_code_of(codes))
 
 
@@ -55,12 +64,18 @@ def list_(config: options.Config = None, from_: options.From = None, *, json: op
         settings = settings_of(config)
         history = wiring.context(settings, Silent()).history
         places = wiring.destinations(settings, from_)
-        kept = [one for name, place in places.items() for one in kept_in(name, place, history)]
-        out.say(*render.listed(kept, ZoneInfo(settings.timezone)))
-        if not kept:
+        kept, codes = [], list[int]()
+        for name, place in places.items():
+            with _tried(out, codes):
+                kept += kept_in(name, place, history)
+                codes.append(0)
+        if kept:
+            out.say(*render.listed(kept, ZoneInfo(settings.timezone)))
+        elif not any(codes):
             out.say("No archives yet. Make one with: ecm-agent backup")
         for one in kept:
             out.summary("list", one, verified=one.verified)
+        raise SystemExit(exit_code_of(codes))
 
 
 def verify(
@@ -102,16 +117,17 @@ def restore(  # noqa: PLR0913 (one parameter for each option)
 
     with screen(json=json) as out:
         settings = settings_of(config, store)
-        with _opened(archive, settings, job, from_) as (source, file), out.progress() as progress:
+        with _opened(archive, settings, job, from_) as (source, file):
             password = passwords.to_decrypt(settings) if is_encrypted(file) else passwords.at_hand(settings)
-            restored = run(
-                file,
-                wiring.store(settings),
-                wiring.safety(settings, wanted=not no_safety_archive),
-                wiring.context(settings, progress, password),
-                force=force,
-                dry_run=dry_run,
-            )
+            with out.progress() as progress:
+                restored = run(
+                    file,
+                    wiring.store(settings),
+                    wiring.safety(settings, wanted=not no_safety_archive),
+                    wiring.context(settings, progress, password),
+                    force=force,
+                    dry_run=dry_run,
+                )
         out.say(*render.restored(source, settings.store.path, restored))
         out.summary("restore", restored, archive=source, store=str(settings.store.path))
 
@@ -126,12 +142,14 @@ def rotate(
 
     with screen(json=json) as out:
         settings = settings_of(config)
-        codes = []
-        for name in jobs or settings.jobs:
-            for result in rotate_all(wiring.job(settings, name), wiring.context(settings, Silent()), dry_run=dry_run):
-                out.say(*render.rotated(result, dry_run=dry_run))
-                out.summary("rotate", result, job=name, dry_run=dry_run)
-                codes.append(PARTIAL if result.failures else 0)
+        codes: list[int] = []
+        chosen = [wiring.job(settings, name) for name in jobs or settings.jobs]
+        for job in chosen:
+            with _tried(out, codes, f"Job {job.name!r}" if len(chosen) > 1 else ""):
+                for result in rotate_all(job, wiring.context(settings, Silent()), dry_run=dry_run):
+                    out.say(*render.rotated(result, dry_run=dry_run))
+                    out.summary("rotate", result, job=job.name, dry_run=dry_run)
+                    codes.append(result.exit_code or (PARTIAL if result.failures else 0))
         raise SystemExit(exit_code_of(codes))
 
 
@@ -157,9 +175,10 @@ def _verify_file(out: Screen, path: Path, settings: "Settings") -> None:
     from ecm_agent.jobs.locate import opened_path
     from ecm_agent.jobs.verify import verify as prove
 
-    with opened_path(path) as file, out.progress() as progress:
+    with opened_path(path) as file:
         password = passwords.to_decrypt(settings) if is_encrypted(file) else None
-        result = prove(file, password, progress)
+        with out.progress() as progress:
+            result = prove(file, password, progress)
     out.say(*render.verified(str(path), result))
     out.summary("verify", result, archive=str(path))
 
@@ -176,23 +195,15 @@ def _verify_stored(out: Screen, wanted: str | None, settings: "Settings", job: s
     places = wiring.destinations(settings, from_) if from_ else chosen.destinations
     located = all_of(chosen, places, history) if wanted is None else [found(wanted, chosen, places, history)]
     password = passwords.to_decrypt(settings)
-    codes = []
+    codes: list[int] = []
     for one in located:
-        try:
+        with _tried(out, codes, str(one)):
             with out.progress() as progress:
                 result = verify_stored(one.destination, one.name, wiring.context(settings, progress, password))
-        except EcmError as error:
-            out.fail(_about(str(one), error))
-            codes.append(error.exit_code)
-        else:
             out.say(*render.verified(str(one), result))
             out.summary("verify", result, archive=str(one.name), destination=one.destination.label)
             codes.append(0)
     raise SystemExit(exit_code_of(codes))
-
-
-def _about(what: str, error: EcmError) -> EcmError:
-    return type(error)(f"{what}: {error.message}", hint=error.hint)
 
 
 @contextmanager
@@ -213,4 +224,53 @@ def _opened(archive: str, settings: "Settings", job: str | None, from_: str | No
         yield str(one), file
 
 
-COMMANDS = (backup, verify, restore, rotate, status)
+class _Shown:
+    """Hears of a run while its progress bar is up, and shows what it heard when the bar has gone."""
+
+    def __init__(self, out: Screen, prefix: str) -> None:
+        self._out = out
+        self._prefix = prefix
+        self._waiting: list[Callable[[], None]] = []
+
+    def done(self, outcome: "Outcome", result: "Result | None") -> None:
+        from ecm_agent.jobs.backup import BackedUp
+
+        if isinstance(result, BackedUp):
+            self._waiting.append(lambda: self._show(result, outcome.exit_code))
+
+    def failed(self, job: str, error: EcmError) -> None:
+        del job
+        about = type(error)(self._prefix + error.message, hint=error.hint)
+        self._waiting.append(lambda: self._out.fail(about))
+
+    def noticed(self, job: str, problem: str) -> None:
+        self._waiting.append(lambda: self._out.warn(f"job {job!r}: {problem}"))
+
+    def flush(self) -> None:
+        for show in self._waiting:
+            show()
+
+    def _show(self, result: "BackedUp", exit_code: int) -> None:
+        render.warn(self._out, result.exported)
+        self._out.say(*render.backed_up(result))
+        self._out.summary("backup", result, exit_code=exit_code)
+
+
+@contextmanager
+def _tried(out: Screen, codes: list[int], what: str = "") -> Iterator[None]:
+    """Report an error of the block, about `what`, and note its exit code, so that what comes next is tried as well."""
+    try:
+        yield
+    except EcmError as error:
+        out.fail(type(error)(f"{what}: {error.message}", hint=error.hint) if what else error)
+        codes.append(error.exit_code)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "backup": backup,
+    "list": list_,
+    "verify": verify,
+    "restore": restore,
+    "rotate": rotate,
+    "status": status,
+}

@@ -201,6 +201,11 @@ class _Log:
             else {},
         )
 
+    def failed(self, job: str, error: EcmError) -> None:
+        from ecm_agent import log
+
+        log.logger(job=job).debug(error.message, hint=error.hint)  # the outcome says it at its own level
+
     def noticed(self, job: str, problem: str) -> None:
         from ecm_agent import log
 
@@ -224,4 +229,4 @@ def _configure_log(settings: "Settings") -> None:
     log.configure(sys.stderr, json=settings.log.as_json(), level=settings.log.level, environ=os.environ)
 
 
-COMMANDS = (run,)
+COMMANDS: dict[str, Callable[..., None]] = {"run": run}

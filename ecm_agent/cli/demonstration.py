@@ -5,6 +5,7 @@ import secrets
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -30,8 +31,12 @@ class _Shell:
     def __init__(self, out: Screen, home: Path) -> None:
         self.home = home
         self._out = out
+        (home / "ecm-agent.yaml").touch()  # so that no configuration of this machine is found
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("ECM_", "XDG_", "STATE_"))}
-        self._environ = {**kept, "HOME": str(home), "ECM_EXPORT_PASSWORD": secrets.token_urlsafe(16)}
+        package = str(Path(__file__).parents[2])
+        search = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+        password = secrets.token_urlsafe(16)
+        self._environ = {**kept, "HOME": str(home), "PYTHONPATH": search, "ECM_EXPORT_PASSWORD": password}
 
     def run(self, *words: str, expect: int = 0) -> None:
         """Run a command from the home directory; raise `EcmError` when it ends with another exit code."""
@@ -92,4 +97,4 @@ def _moral(restored: "SqliteStore") -> tuple[str, ...]:
     )
 
 
-COMMANDS = (demo,)
+COMMANDS: dict[str, Callable[..., None]] = {"demo": demo}

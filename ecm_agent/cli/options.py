@@ -26,3 +26,7 @@ JobName: TypeAlias = Annotated[
 From: TypeAlias = Annotated[
     str | None, typer.Option("--from", metavar="NAME", help="Which destination's.", show_default="all of the job's")
 ]
+WaitLock: TypeAlias = Annotated[
+    str,
+    typer.Option("--wait-lock", metavar="TIME", help="Wait so long for another process on the same job (30s, 10m)."),
+]

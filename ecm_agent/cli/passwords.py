@@ -25,9 +25,9 @@ def to_encrypt(settings: Settings) -> Secret:
         return secret
     if not sys.stdin.isatty():
         raise PasswordMissing("There is no password to encrypt the archive with.", hint=_SOURCES)
-    secret = Secret(getpass.getpass("Enter encryption password: "))
-    if Secret(getpass.getpass("Confirm password: ")) != secret:
-        raise UsageError("The two passwords differ.")
+    secret = Secret(_asked("Enter encryption password: "))
+    if Secret(_asked("Confirm password: ")) != secret:
+        raise UsageError("The two passwords differ.", hint="Nothing was written. Try again.")
     return secret
 
 
@@ -37,7 +37,7 @@ def to_decrypt(settings: Settings) -> Secret:
         return secret
     if not sys.stdin.isatty():
         raise PasswordMissing("Archive is encrypted. Please provide a password.", hint=_SOURCES)
-    return Secret(getpass.getpass("Enter decryption password: "))
+    return Secret(_asked("Enter decryption password: "))
 
 
 def without_asking(settings: Settings) -> Secret:
@@ -58,7 +58,7 @@ def to_peek(settings: Settings) -> Secret | None:
     secret = _configured(settings)
     if secret or not sys.stdin.isatty():
         return secret
-    answer = getpass.getpass("Enter decryption password: ")
+    answer = _asked("Enter decryption password: ")
     return Secret(answer) if answer else None
 
 
@@ -66,3 +66,10 @@ def _configured(settings: Settings) -> Secret | None:
     from ecm_agent.config.password import find_password
 
     return find_password(settings.password, environ=os.environ)
+
+
+def _asked(prompt: str) -> str:
+    try:
+        return getpass.getpass(prompt)
+    except EOFError:  # Ctrl-D
+        raise PasswordMissing("No password was given.", hint=_SOURCES) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from ecm_agent.model.records import RECORD_TYPES
@@ -32,11 +33,11 @@ def warn(out: Screen, exported: Exported) -> None:
         out.warn(f"{oddity.table} row {oddity.row!r}: {oddity.found}")
     more = exported.odd_rows - len({(oddity.table, oddity.row) for oddity in exported.oddities})
     if more > 0:
-        out.warn(f"{more} more rows like these")
+        out.warn(f"{counted(more, 'more rows')} like these")
     for table, rows in exported.manifest.dangling.items():
-        out.warn(f"{rows} rows of {table} refer to rows that do not exist and were left out")
+        out.warn(f"left out of {table}: {counted(rows, 'rows')} referring to rows that do not exist")
     for table, rows in sorted(exported.gaps.items()):
-        out.warn(f"table {table} ({rows} rows) is not in the archive: this version cannot back it up")
+        out.warn(f"table {table} ({counted(rows, 'rows')}) is not in the archive: this version cannot back it up")
     if not exported.manifest.chunk_count:
         out.warn("the store holds no chunks")
 
@@ -60,22 +61,34 @@ def backed_up(result: BackedUp) -> Iterator[str]:
 
 def _delivered(delivery: Delivery) -> Iterator[str]:
     if delivery.error:
-        yield f"  FAILED  {delivery.label}: {delivery.error} The archive waits on disk and is sent with the next run."
-        if delivery.hint:
-            yield f"          hint: {delivery.hint}"
+        yield from _failed(f"  FAILED  {delivery.label}", delivery.error, delivery.hint)
+        yield "          the archive waits on disk and is sent with the next run"
         return
     yield f"  proved  {delivery.label}: stored, read back, decrypted, every record counted"
     if delivery.rotation:
         yield from (f"  {line}" for line in _rotated(delivery.rotation))
 
 
+def _failed(what: str, error: str, hint: str) -> Iterator[str]:
+    yield f"{what}: {error}"
+    if hint:
+        yield f"{' ' * (len(what) - len(what.lstrip()))}hint: {hint}"
+
+
 def rotated(result: Rotation, *, dry_run: bool) -> Iterator[str]:
     yield f"{result.destination}:"
-    yield from decisions(result.decisions)
-    yield from () if dry_run else _rotated(result)
+    if result.decisions:
+        yield from decisions(result.decisions)
+    elif not result.error:
+        yield "no archives"
+    yield from _rotated(result)
+    if dry_run and not result.error:
+        yield "Nothing was removed: this was a dry run."
 
 
 def _rotated(result: Rotation) -> Iterator[str]:
+    if result.error:
+        yield from _failed("could not rotate", result.error, result.hint)
     for name in result.removed:
         yield f"removed {name}: no rule keeps it"
     for name, why in result.failures.items():
@@ -110,9 +123,9 @@ def status(jobs: Iterable[JobStatus], zone: ZoneInfo) -> Iterator[str]:
         for place in job.destinations:
             newest = place.newest_verified
             proved = f"newest proved {moment(newest.created, zone)}" if newest else "none proved"
-            state = place.error or f"{place.archives} archives, {size(place.bytes)}, {proved}"
+            state = place.error or f"{counted(place.archives, 'archives')}, {size(place.bytes)}, {proved}"
             yield f"  {place.label}: {state}"
-            yield from (f"    DAMAGED {name}" for name in place.damaged)
+            yield from (f"    NOT GOOD  {name}: {fault}" for name, fault in place.faults.items())
 
 
 def _run(job: JobStatus, zone: ZoneInfo) -> str:
@@ -125,14 +138,16 @@ def _run(job: JobStatus, zone: ZoneInfo) -> str:
 def restored(source: str, store: Path, result: Restored) -> Iterator[str]:
     what = contents(result.manifest)
     if result.dry_run:
-        yield f"Would restore {source} ({what}) into {store}, replacing {result.chunks_before} chunks. Nothing changed."
+        before = counted(result.chunks_before, "chunks")
+        yield f"Would restore {source} ({what}) into {store}, replacing {before}. Nothing was changed: a dry run."
         return
     yield f"Restored {source} into {store}: {what}."
     for place, values in sorted(result.replaced.no_place.items()):
-        yield f"  the store has no place for {place}: {values} values of the archive were left out"
+        yield f"  left out: {counted(values, 'values')} of {place}, for which the store has no place"
     if result.safety_archive:
-        yield f"  What was there before ({result.chunks_before} chunks) is in {result.safety_archive}"
-        yield f"  To undo: ecm-agent import {result.safety_archive} --store {store} --force"
+        undo = shlex.join(["ecm-agent", "import", result.safety_archive, "--store", str(store), "--force"])
+        yield f"  What was there before ({counted(result.chunks_before, 'chunks')}) is in {result.safety_archive}"
+        yield f"  To undo: {undo}"
 
 
 def inspected(file: Path, bytes_: int, manifest: Manifest | None, *, encrypted: bool) -> Iterator[str]:
@@ -147,9 +162,9 @@ def inspected(file: Path, bytes_: int, manifest: Manifest | None, *, encrypted: 
     if manifest.selected_projects is not None:
         yield "  PARTIAL    only these projects were exported"
     for name, rows in sorted(manifest.left_out.items()):
-        yield f"  PARTIAL    table {name} ({rows} rows) was left out"
+        yield f"  PARTIAL    table {name} ({counted(rows, 'rows')}) was left out"
     for name, rows in sorted(manifest.dangling.items()):
-        yield f"  left out   {rows} rows of {name} that refer to rows which do not exist"
+        yield f"  left out   {counted(rows, 'rows')} of {name} referring to rows that do not exist"
 
 
 def verified(source: str, result: Verified) -> Iterator[str]:
@@ -160,12 +175,16 @@ def verified(source: str, result: Verified) -> Iterator[str]:
 def contents(manifest: Manifest) -> str:
     """Say what an archive holds, in a few words."""
     counts = [(manifest.count(kind), kind.section) for kind in RECORD_TYPES]
-    words = [f"{count} {_word(section)}" for count, section in counts if count]
-    return ", ".join(words) or "nothing"
+    return ", ".join(counted(count, _word(section)) for count, section in counts if count) or "no records"
 
 
 def _word(section: str) -> str:
     return {"vectorClocks": "vector clocks"}.get(section, section)
+
+
+def counted(count: int, things: str) -> str:
+    """Say how many: "1 chunk", "2 chunks"."""
+    return f"{count} {things.removesuffix('s') if count == 1 else things}"
 
 
 def size(count: float) -> str:

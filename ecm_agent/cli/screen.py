@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ecm_agent.errors import EcmError, LockHeld, Skipped
 from ecm_agent.jobs.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 SCHEMA = 1
 """Version of the JSON output; a change that could break a reader raises it. Readers ignore keys they do not know."""
@@ -22,16 +22,15 @@ PARTIAL = 3
 
 
 def exit_code_of(codes: list[int]) -> int:
-    """Give the one code all failures share, or "partial" when they differ or other things went well; 0 without any.
+    """Give the first failure's code when everything failed, "partial" when some things went well, 0 when all did.
 
     What was put off on purpose, or because another process is at it, counts only where nothing else was done.
     """
     put_off = {Skipped.exit_code, LockHeld.exit_code}
     codes = [code for code in codes if code not in put_off] or codes
-    worst = {code for code in codes if code}
-    if not worst:
+    if not any(codes):
         return 0
-    return worst.pop() if len(worst) == 1 and 0 not in codes else PARTIAL
+    return PARTIAL if {0, PARTIAL} & set(codes) else codes[0]
 
 
 class Screen:
@@ -51,19 +50,25 @@ class Screen:
         else:
             print(f"warning: {text}", file=sys.stderr)  # noqa: T201 (the face prints)
 
-    def emit(self, message_type: str, body: dict[str, Any]) -> None:
+    def emit(self, message_type: str, body: Mapping[str, object]) -> None:
         """Print an object for programs; without --json nothing."""
         if self.json:
-            import msgspec
+            from json import dumps
 
-            print(msgspec.json.encode({"schema": SCHEMA, "message_type": message_type, **body}).decode())  # noqa: T201 (the face prints)
+            from msgspec import to_builtins
 
-    def summary(self, command: str, result: object, **more: Any) -> None:  # noqa: ANN401 (any JSON value)
+            whole = to_builtins({"schema": SCHEMA, "message_type": message_type, **body})
+            line = dumps(whole, ensure_ascii=False, separators=(",", ":"))
+            # JSON is UTF-8 in any locale; half a character, as a path may hold, comes out as the escape it is in JSON.
+            sys.stdout.buffer.write(line.encode(errors="backslashreplace") + b"\n")
+            sys.stdout.buffer.flush()
+
+    def summary(self, command: str, result: object, **more: object) -> None:
         """Print a result for programs: a struct or a mapping, with whatever else is worth saying."""
         if self.json:
-            import msgspec
+            from msgspec import to_builtins
 
-            self.emit("summary", {"command": command, **msgspec.to_builtins(result), **more})
+            self.emit("summary", {"command": command, **to_builtins(result), **more})
 
     def fail(self, error: EcmError) -> None:
         body = {"code": error.exit_code, "kind": error.kind, "message": error.message, "hint": error.hint}
@@ -89,17 +94,32 @@ class Screen:
 def screen(*, json: bool) -> Iterator[Screen]:
     """Run a command: give it its screen, turn errors into messages and exit codes."""
     shown = Screen(json=json)
+    with _output():
+        try:
+            yield shown
+        except EcmError as error:
+            shown.fail(error)
+            raise SystemExit(error.exit_code) from None
+        except KeyboardInterrupt:
+            shown.fail(_Interrupted("Interrupted; nothing was left half-done."))
+            raise SystemExit(INTERRUPTED) from None
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    """Send out what was printed in the block, however it ends, and end with exit code 1 where that cannot be."""
     try:
-        yield shown
-        sys.stdout.flush()
-    except EcmError as error:
-        shown.fail(error)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        shown.fail(_Interrupted("Interrupted; nothing was left half-done."))
-        raise SystemExit(INTERRUPTED) from None
-    except BrokenPipeError:  # the reader of our output has gone; there is nobody left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # what is still buffered shall fail no second time
+        if not isinstance(error, BrokenPipeError):  # then the reader has gone, and there is nobody left to tell
+            where = f": {error.filename}" if error.filename else ""
+            print(f"ecm-agent: The system says: {error.strerror or error}{where}.", file=sys.stderr)  # noqa: T201 (the face prints)
         raise SystemExit(1) from None
 
 

@@ -35,6 +35,7 @@ from ecm_agent.config.values import (
     VariableName,
     Zone,
     plain,
+    span_of,
 )
 from ecm_agent.errors import UsageError
 
@@ -46,7 +47,6 @@ DEFAULT_STORE = Path("~/.ecm/memory.db")
 DEFAULT_BACKUPS = Path("~/.ecm/backups")
 DEFAULT_SCHEDULE = "0 2 * * *"
 DEFAULT_RETENTION = {"keep_daily": 7, "keep_weekly": 4, "keep_monthly": 12}
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Section(BaseModel):
@@ -127,7 +127,7 @@ class RetentionSettings(Section):
         from ecm_agent.retention import Policy
 
         counts = self.model_dump(exclude={"keep_within"})
-        return Policy(**counts, keep_within=_timedelta(self.keep_within) if self.keep_within else None)
+        return Policy(**counts, keep_within=span_of(self.keep_within) if self.keep_within else None)
 
     @model_validator(mode="after")
     def _keeps_something(self) -> Self:
@@ -136,10 +136,6 @@ class RetentionSettings(Section):
         except UsageError as error:
             raise plain(error.message) from None
         return self
-
-
-def _timedelta(span: str) -> timedelta:
-    return timedelta(**{_UNITS[span[-1]]: int(span[:-1])})
 
 
 class HooksSettings(Section):
@@ -159,7 +155,7 @@ class HooksSettings(Section):
 
     def seconds(self) -> float:
         """Give the timeout in seconds."""
-        return _timedelta(self.timeout).total_seconds()
+        return span_of(self.timeout).total_seconds()
 
 
 class PingSettings(Section):
@@ -203,7 +199,7 @@ class NotifySettings(Section):
 
     def interval(self) -> timedelta:
         """Give the time between two messages about the same failure."""
-        return _timedelta(self.repeat)
+        return span_of(self.repeat)
 
 
 class LogSettings(Section):
@@ -234,7 +230,7 @@ class VerifySettings(Section):
 
     def period(self) -> timedelta:
         """Give the time within which every archive is checked."""
-        return _timedelta(self.cover)
+        return span_of(self.cover)
 
 
 class DaemonSettings(Section):
@@ -246,7 +242,7 @@ class DaemonSettings(Section):
 
     def grace_seconds(self) -> float:
         """Give the grace in seconds."""
-        return _timedelta(self.grace).total_seconds()
+        return span_of(self.grace).total_seconds()
 
 
 class StagingSettings(Section):
@@ -301,7 +297,7 @@ class JobSettings(Section):
 
     def jitter_time(self) -> timedelta:
         """Give the longest delay of a run."""
-        return _timedelta(self.jitter) if self.jitter else timedelta(0)
+        return span_of(self.jitter) if self.jitter else timedelta(0)
 
 
 class Settings(BaseSettings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
@@ -76,6 +77,21 @@ def _schedule(text: str) -> str:
     except UsageError as error:
         raise plain(error.message) from None
     return text
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def span_of(text: str) -> timedelta:
+    """Give the time a `Span` or a `Duration` stands for."""
+    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+
+
+def seconds_of(text: str) -> float:
+    """Read a duration given on the command line, 0s included. Raises `UsageError`."""
+    if re.fullmatch("[0-9]{1,6}[smhd]", text) is None:
+        raise UsageError(f"{text!r} is no time.", hint="Give seconds, minutes, hours or days: 30s, 10m, 2h, 1d")
+    return span_of(text).total_seconds()
 
 
 def _zone(name: str) -> str:

@@ -28,6 +28,9 @@ class Audience(Protocol):
     def done(self, outcome: Outcome, result: Result | None) -> None:
         """Hear the outcome of a run, with what it did, unless it failed before it did anything."""
 
+    def failed(self, job: str, error: EcmError) -> None:
+        """Hear what ended a run, before its outcome."""
+
     def noticed(self, job: str, problem: str) -> None:
         """Hear of something that went wrong beside a run and does not change its outcome."""
 
@@ -46,6 +49,7 @@ def attend(job: Job, verb: Verb, context: Context, audience: Audience, *, wait: 
         seconds = context.clock.monotonic() - began
         outcome = ended_by(error, started, finished_at=context.clock.now(), seconds=seconds)
         outcome = _put_off(job, outcome, error, context)
+        audience.failed(job.name, error)
     outcome, problems = job.around.end(outcome)
     for problem in problems:
         audience.noticed(job.name, problem)

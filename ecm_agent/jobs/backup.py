@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ecm_agent.atomic import new_file, private_directory
-from ecm_agent.errors import EcmError
+from ecm_agent.errors import EcmError, PasswordMissing
 from ecm_agent.history import Run
 from ecm_agent.jobs.deliver import Delivery, deliver_new, keep_within_bound, send_waiting, staged_path
 from ecm_agent.jobs.export import Exported, export
-from ecm_agent.jobs.verify import verify
+from ecm_agent.jobs.verify import Verified, verify
 from ecm_agent.lock import held
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class BackedUp(Struct, frozen=True):
         verified = [delivery for delivery in self.deliveries if delivery.verified]
         if not verified:
             return self.deliveries[0].exit_code
-        unremoved = any(delivery.rotation and delivery.rotation.failures for delivery in verified)
+        rotations = [delivery.rotation for delivery in verified if delivery.rotation]
+        unremoved = any(rotation.error or rotation.failures for rotation in rotations)
         return PARTIAL if self.exported.gaps or unremoved or len(verified) < len(self.deliveries) else 0
 
     @property
@@ -54,17 +55,20 @@ def backup(job: Job, context: Context, *, wait: float = 0.0) -> BackedUp:
     """Back one job up. Raises `EcmError` when there is no archive to deliver; a destination's failure is reported.
 
     An archive that cannot be delivered now waits on disk. Raises `LockHeld` when another process is still working
-    on the job after `wait` seconds.
+    on the job after `wait` seconds, and `PasswordMissing` without a password: what lies in a destination is always
+    encrypted.
     """
+    if context.password is None:
+        raise PasswordMissing("There is no password to encrypt the archive with.")
     with held(job.lock, f"job {job.name!r}", clock=context.clock, wait=wait):
         started, began = context.clock.now(), context.clock.monotonic()
         name = job.free_name(started)
         try:
-            exported = _stage(job, name, context)
+            exported, proved = _stage(job, name, context)
         except EcmError as error:
             _record(job, context, started, error.exit_code, error.message)
             raise
-        deliveries = deliver_new(job, name, context)
+        deliveries = deliver_new(job, name, proved, context)
         reached = [one.destination for one in deliveries if one.verified]
         caught_up = [one for one in send_waiting(job, context, reached) if one.archive != str(name)]
         dropped = keep_within_bound(job, context)
@@ -74,7 +78,7 @@ def backup(job: Job, context: Context, *, wait: float = 0.0) -> BackedUp:
         return result
 
 
-def _stage(job: Job, name: ArchiveName, context: Context) -> Exported:
+def _stage(job: Job, name: ArchiveName, context: Context) -> tuple[Exported, Verified]:
     """Export into the staging directory; the file takes its name only once it has been read back whole."""
     path = staged_path(job, name)
     try:
@@ -88,13 +92,13 @@ def _stage(job: Job, name: ArchiveName, context: Context) -> Exported:
                 created=name.created,
                 progress=context.progress,
             )
-            verify(file, context.password, context.progress, title="Checking the archive")
+            proved = verify(file, context.password, context.progress, title="Checking the archive")
     except OSError as error:
         raise EcmError(
             f"The archive cannot be staged in {path.parent}: {error.strerror}.",
             hint="Make room there, or name another place with the key state_dir.",
         ) from error
-    return exported
+    return exported, proved
 
 
 def _record(job: Job, context: Context, started: datetime, exit_code: int, message: str, archive: str = "") -> None:

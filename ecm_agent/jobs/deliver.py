@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ecm_agent.errors import AlreadyExists, ArchiveInvalid, DecryptionFailed, EcmError
 from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.rotate import Rotation, rotate
-from ecm_agent.jobs.verify import verify_stored
+from ecm_agent.jobs.verify import Verified, verify, verify_stored
 from ecm_agent.lock import held
 from ecm_agent.model.names import ArchiveName
 
@@ -68,12 +68,13 @@ def staged_path(job: Job, name: ArchiveName) -> Path:
     return job.state_dir / "staging" / str(name)
 
 
-def deliver_new(job: Job, name: ArchiveName, context: Context) -> list[Delivery]:
+def deliver_new(job: Job, name: ArchiveName, proved: Verified, context: Context) -> list[Delivery]:
     """Send a freshly staged archive everywhere; one destination's failure never stops another's."""
     now = context.clock.now()
     waiting = [Pending(job.name, str(name), place, now, 0, now, "") for place in job.destinations]
-    context.history.expect(waiting)
-    return [deliver(job, one, context) for one in waiting]
+    for one in waiting:
+        context.history.expect(one)
+    return [deliver(job, one, context, proved) for one in waiting]
 
 
 def send_waiting(job: Job, context: Context, places: Iterable[str] | None = None) -> list[Delivery]:
@@ -104,23 +105,27 @@ def retry_at(pending: Pending) -> datetime:
     return pending.last_attempt + min(FIRST_RETRY * int(2**doublings), LONGEST_RETRY)
 
 
-def deliver(job: Job, pending: Pending, context: Context) -> Delivery:
-    """Send one waiting archive to one destination, and put on record how it went. Raises no `EcmError`."""
+def deliver(job: Job, pending: Pending, context: Context, proved: Verified | None = None) -> Delivery:
+    """Send one waiting archive to one destination, and put on record how it went. Raises no `EcmError`.
+
+    `proved` is what the staged file was found to hold just now; one that has been lying is proved again first.
+    """
     place = job.destinations.get(pending.destination)
     name = ArchiveName.parse(pending.archive)
     if place is None or name is None or not staged_path(job, name).exists():
         return _give_up(job, pending, context)
     try:
         with staged_path(job, name).open("rb") as staged:
-            _put_and_prove(place, name, staged, context)
+            proved = proved or verify(staged, context.password, context.progress, title=f"Checking {name}")
+            staged.seek(0)
+            _put_and_prove(place, name, staged, proved, context)
     except EcmError as error:
         failed = replace(pending, attempts=pending.attempts + 1, last_attempt=context.clock.now(), error=error.message)
-        context.history.expect([failed])
+        context.history.expect(failed)
         return Delivery(pending.archive, pending.destination, place.label, error.message, error.hint, error.exit_code)
     _settle(job, pending, context)
-    return Delivery(
-        pending.archive, pending.destination, place.label, rotation=_rotated(job, pending.destination, context)
-    )
+    rotation = rotate(job, pending.destination, context)
+    return Delivery(pending.archive, pending.destination, place.label, rotation=rotation)
 
 
 def keep_within_bound(job: Job, context: Context) -> list[str]:
@@ -141,24 +146,20 @@ def keep_within_bound(job: Job, context: Context) -> list[str]:
     return dropped
 
 
-def _put_and_prove(place: Destination, name: ArchiveName, staged: BinaryIO, context: Context) -> None:
+def _put_and_prove(place: Destination, name: ArchiveName, staged: BinaryIO, proved: Verified, context: Context) -> None:
     context.progress.stage(f"Copying to {place.label}", 0)
-    with suppress(AlreadyExists):  # an earlier attempt got through without anybody hearing of it; reading back tells
+    ours = True
+    try:
         place.put(name, staged)
+    except AlreadyExists:  # perhaps an earlier attempt got through without anybody hearing of it; reading back tells
+        ours = False
     try:
-        verify_stored(place, name, context)
+        verify_stored(place, name, context, expected=proved)
     except (ArchiveInvalid, DecryptionFailed):
-        # What arrived is not what was sent. It must not be taken for a backup, nor stand in a good copy's way.
-        with suppress(EcmError):
-            place.delete(name)
+        if ours:  # what arrived is not what was sent: it must not stand in a good copy's way
+            with suppress(EcmError):
+                place.delete(name)
         raise
-
-
-def _rotated(job: Job, destination: str, context: Context) -> Rotation:
-    try:
-        return rotate(job, destination, context)
-    except EcmError as error:
-        return Rotation(destination, [], [], {"(none was removed)": error.message})
 
 
 def _give_up(job: Job, pending: Pending, context: Context, why: str = "") -> Delivery:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ecm_agent.archive import Compression, Seal, open_archive, write_archive
 from ecm_agent.atomic import new_file
-from ecm_agent.errors import EcmError
+from ecm_agent.errors import EcmError, UsageError
 from ecm_agent.jobs.progress import Progress, Silent, followed
 from ecm_agent.model.manifest import Manifest
 from ecm_agent.store.base import Oddity
@@ -74,9 +74,13 @@ def export_to(
     created: datetime,
     progress: Progress | None = None,
 ) -> Exported:
-    """Export into a file of the user's choice, replacing what is there only once the archive is complete."""
+    """Export into a file of the user's choice, replacing what is there only once the archive is complete.
+
+    Raises as `export` does, and `UsageError` for an output that is not to be replaced: a device, the store itself.
+    """
     try:
-        with new_file(output, overwrite=True) as file:
+        _refuse_output(output, store)
+        with new_file(output.resolve(), overwrite=True) as file:
             return export(
                 store,
                 selection,
@@ -88,6 +92,15 @@ def export_to(
             )
     except OSError as error:
         raise EcmError(f"{output} cannot be written: {error.strerror}.", hint="Nothing was changed.") from error
+
+
+def _refuse_output(output: Path, store: MemoryStore) -> None:
+    if not output.exists():
+        return
+    if not output.is_file():
+        raise UsageError(f"{output} is not a regular file.", hint="Name a file, new or to be replaced.")
+    if store.exists() and output.samefile(store.path):
+        raise UsageError(f"{output} is the memory store itself.", hint="Name another file.")
 
 
 def timestamp(moment: datetime) -> str:

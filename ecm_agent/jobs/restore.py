@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,6 +22,7 @@ from ecm_agent.store.base import Replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from ecm_agent.jobs.job import Context
     from ecm_agent.model.records import Batch
@@ -47,18 +50,23 @@ class Safety(Struct, frozen=True):
         if self.directory is None:
             return None
         now = context.clock.now().replace(microsecond=0)
-        name = str(ArchiveName("safety", self.host, now))
-        path = self.directory / (name if context.password else name.removesuffix(".ecm") + ".json")
         try:
-            with new_file(private_directory(self.directory) / path.name, overwrite=True) as file:
+            path = self._free_path(private_directory(self.directory), now, encrypted=context.password is not None)
+            with new_file(path, overwrite=False) as file:
                 export(store, Selection(), file, password=context.password, compression="none", created=now)
                 verify(file, context.password, context.progress, title="Checking the safety archive")
         except OSError as error:
             raise EcmError(
-                f"The safety archive {path} cannot be written: {error.strerror}; the store was not touched.",
+                f"No safety archive can be written in {self.directory}: {error.strerror}; the store was not touched.",
                 hint="Make room there, or go without one: --no-safety-archive",
             ) from error
         return path
+
+    def _free_path(self, directory: Path, now: datetime, *, encrypted: bool) -> Path:
+        """Name a safety archive made now; of two restores in one second, each keeps what it replaced."""
+        names = (str(ArchiveName("safety", self.host, now + timedelta(seconds=n))) for n in count())
+        paths = (directory / (name if encrypted else name.removesuffix(".ecm") + ".json") for name in names)
+        return next(path for path in paths if not path.exists())
 
 
 def restore(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ecm_agent.errors import EcmError
 from ecm_agent.lock import held
@@ -29,6 +29,11 @@ class Rotation(Struct, frozen=True):
     removed: list[str]
     failures: dict[str, str]
     """Archive name → why it could not be removed."""
+    error: str = ""
+    """Why nothing could be decided: the archives cannot be listed, or the journal cannot be read."""
+    hint: str = ""
+    exit_code: int = 0
+    """The error's."""
 
 
 def rotation_plan(job: Job, destination: Destination, history: History, now: datetime) -> list[Decision]:
@@ -42,11 +47,14 @@ def rotation_plan(job: Job, destination: Destination, history: History, now: dat
 
 
 def rotate(job: Job, destination: str, context: Context) -> Rotation:
-    """Remove what the plan says, oldest first, so that a rotation cut short has removed what mattered least."""
+    """Remove what the plan says, oldest first, so that a rotation cut short has removed what mattered least.
+
+    Never raises `EcmError`: one destination must not stop another.
+    """
     place = job.destinations[destination]
-    decisions = rotation_plan(job, place, context.history, context.clock.now())
+    rotation = decided(job, destination, context)
     removed, failures = [], {}
-    for decision in reversed(decisions):
+    for decision in reversed(rotation.decisions):
         name = ArchiveName.parse(decision.candidate.name)
         if decision.keep or name is None:
             continue
@@ -56,17 +64,20 @@ def rotate(job: Job, destination: str, context: Context) -> Rotation:
             removed.append(str(name))
         except EcmError as error:
             failures[str(name)] = error.message
-    return Rotation(destination, decisions, removed, failures)
+    return structs.replace(rotation, removed=removed, failures=failures)
+
+
+def decided(job: Job, destination: str, context: Context) -> Rotation:
+    """Say what a rotation would do, and do nothing."""
+    try:
+        decisions = rotation_plan(job, job.destinations[destination], context.history, context.clock.now())
+    except EcmError as error:
+        return Rotation(destination, [], [], {}, error.message, error.hint, error.exit_code)
+    return Rotation(destination, decisions, [], {})
 
 
 def rotate_all(job: Job, context: Context, *, dry_run: bool) -> Iterator[Rotation]:
-    """Rotate every destination of a job, or with `dry_run` only decide.
-
-    Raises `LockHeld`, and the error of a destination whose archives cannot be listed.
-    """
+    """Rotate every destination of a job, or with `dry_run` only decide. Raises `LockHeld`."""
     with nullcontext() if dry_run else held(job.lock, f"job {job.name!r}"):
-        for name, place in job.destinations.items():
-            if dry_run:
-                yield Rotation(name, rotation_plan(job, place, context.history, context.clock.now()), [], {})
-            else:
-                yield rotate(job, name, context)
+        for name in job.destinations:
+            yield decided(job, name, context) if dry_run else rotate(job, name, context)

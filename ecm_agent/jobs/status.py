@@ -44,7 +44,8 @@ class DestinationStatus(Struct, frozen=True):
     archives: int = 0
     bytes: int = 0
     newest_verified: Kept | None = None
-    damaged: list[str] = []
+    faults: dict[str, str] = {}
+    """Archive name → what the last test decrypt found wrong with it."""
     error: str = ""
 
 
@@ -91,7 +92,7 @@ def _destination_status(job: Job, name: str, place: Destination, history: Histor
         archives=len(own),
         bytes=sum(kept.bytes for kept in own),
         newest_verified=verified[-1] if verified else None,
-        damaged=[kept.name for kept in own if kept.fault],
+        faults={kept.name: kept.fault for kept in own if kept.fault},
     )
 
 

@@ -44,17 +44,26 @@ def verify(
     return Verified(archive.manifest, dict(records), archive.encrypted, file.seek(0, 2))
 
 
-def verify_stored(destination: Destination, name: ArchiveName, context: Context) -> Verified:
+def verify_stored(
+    destination: Destination, name: ArchiveName, context: Context, *, expected: Verified | None = None
+) -> Verified:
     """Prove an archive where it is kept, and put the finding on record, good or bad.
 
-    A destination that cannot be reached says nothing about the archive; that is not recorded.
+    A destination that cannot be reached says nothing about the archive; that is not recorded. With `expected`, what
+    was proved of the archive before it was put there, any other archive under its name is a fault as well.
     """
     title = f"Reading back {name} from {destination.label}"
     try:
         with destination.open(name) as file:
             verified = verify(file, context.password, context.progress, title=title)
+        _refuse_another(verified, expected, f"{destination.label} holds another archive under the name {name}.")
     except (ArchiveInvalid, DecryptionFailed) as error:
         context.history.record_proof(destination.label, name, Proof(context.clock.now(), error.message))
         raise
     context.history.record_proof(destination.label, name, Proof(context.clock.now(), "", verified.bytes))
     return verified
+
+
+def _refuse_another(verified: Verified, expected: Verified | None, message: str) -> None:
+    if expected is not None and verified != expected:
+        raise ArchiveInvalid(message)

@@ -57,7 +57,7 @@ class MemoryStore(Protocol):
     path: Path
 
     def exists(self) -> bool:
-        """Whether there is anything at its place."""
+        """Whether there is anything at its place. Raises `StoreUnreadable` where one may not look."""
 
     def at(self, path: Path) -> MemoryStore:
         """Give a store of the same kind at another place, which may not exist yet."""

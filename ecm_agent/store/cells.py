@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from msgspec import UNSET
 
+from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.model.records import Cell, Exact
 
 
@@ -39,14 +40,21 @@ def to_cell(value: SqlValue) -> Cell:
 
 
 def from_cell(cell: Cell) -> SqlValue:
-    """Give the value back. An `Exact` that sets no field is NULL."""
+    """Give the value back. An `Exact` that sets no field is NULL.
+
+    Raises `ArchiveInvalid` for a `real` that is not one of its two words.
+    """
     if not isinstance(cell, Exact):
         return cell
     if cell.text is not UNSET:
         return BrokenText(cell.text)
     if cell.blob is not UNSET:
         return cell.blob
-    return None if cell.real is UNSET else float(cell.real)
+    if cell.real is UNSET:
+        return None
+    if cell.real not in {"inf", "-inf"}:
+        raise ArchiveInvalid('Invalid archive format: a "real" that is neither "inf" nor "-inf".')
+    return float(cell.real)
 
 
 def describe(value: SqlValue) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecm_agent.errors import StoreUnreadable
@@ -11,27 +12,41 @@ from ecm_agent.store.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+    from contextlib import AbstractContextManager
 
 BUSY_SECONDS = 10.0
 """How long to wait for the memory program to let go of its store."""
 
 _MAGIC = b"SQLite format 3\0"
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_NO_WAL_CAN_BE_MADE = {sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_CANTOPEN}
 _PAGE = 512  # the smallest page SQLite has: an encrypted database is a multiple of it, too
 
 
 @contextmanager
 def connect(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
     """Open a store, check that it is one, and close it in the end. Every SQLite error becomes `StoreUnreadable`."""
-    _check_file(path)
-    with explained(path), closing(_open(path, write=write)) as connection:
-        missing = [table.name for table in TABLES if table.required and not columns_of(connection, table.name)]
-        if missing:
+    with explained(path), _open(path, write=write) as connection:
+        if missing := _missing(connection):
+            _check_file(path)
             raise StoreUnreadable(
-                f"{path} is a SQLite database, but no ECM memory: it has no table {', '.join(missing)}.",
+                f"{path} is a SQLite database, but no ECM memory: it has no {', '.join(missing)}.",
                 hint="Name the memory store with --store, or make an empty one with: ecm-agent init",
             )
         yield connection
+
+
+def _missing(connection: sqlite3.Connection) -> list[str]:
+    """Name what no ECM memory lacks and this one does: tables first, then columns."""
+    columns = {table: columns_of(connection, table.name) for table in TABLES}
+    tables = [f"table {table.name}" for table in TABLES if table.required and not columns[table]]
+    present = [table for table in TABLES if columns[table]]
+    return tables + [
+        f"column {table.name}.{column}"
+        for table in present
+        for column in table.essential
+        if column not in columns[table]
+    ]
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
@@ -52,10 +67,10 @@ def explained(path: Path) -> Iterator[None]:
 
 def _explanation(error: sqlite3.DatabaseError) -> tuple[str, str]:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+    if code in _LOCKED:
         return f"is locked by another program (waited {BUSY_SECONDS:g} s)", "Stop the program that is writing, or wait."
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return f"is damaged ({error})", "Restore it from a backup: ecm-agent restore latest"
+        return f"is damaged ({error})", "Move it away, then: ecm-agent restore latest"
     if code == sqlite3.SQLITE_FULL:
         return "could not be written: the disk is full", "Make room and try again; nothing was changed."
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH}:
@@ -63,13 +78,50 @@ def _explanation(error: sqlite3.DatabaseError) -> tuple[str, str]:
     return f"cannot be used: {error}", ""
 
 
-def _open(path: Path, *, write: bool) -> sqlite3.Connection:
-    mode = "rw" if write else "ro"
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
-    )
-    connection.execute("PRAGMA temp_store = MEMORY")  # nothing of the memory goes to a temporary file
+def _open(path: Path, *, write: bool) -> AbstractContextManager[sqlite3.Connection]:
+    try:
+        return closing(_connection(path, "mode=rw" if write else "mode=ro"))
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code & 0xFF in _LOCKED:
+            raise
+        if code == sqlite3.SQLITE_READONLY_ROLLBACK:
+            # A writer was killed in the middle of a change; like every reader of SQLite, we undo it first.
+            return closing(_connection(path, "mode=rw"))
+        # Only now: closing a file gives up the locks that other connections of this process have on it.
+        _check_file(path)
+        if write or code not in _NO_WAL_CAN_BE_MADE or _wal(path).exists():
+            raise
+        return _unguarded(path)
+
+
+def _connection(path: Path, how: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{how}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute("PRAGMA temp_store = MEMORY")  # nothing of the memory goes to a temporary file
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # SQLite looks into the file only now
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+@contextmanager
+def _unguarded(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a store beside which no file can be made: without locks, so nobody may have written to it in the end."""
+    before = path.stat()
+    with closing(_connection(path, "mode=ro&immutable=1")) as connection:
+        yield connection
+    if path.stat().st_mtime_ns != before.st_mtime_ns or _wal(path).exists():
+        raise StoreUnreadable(
+            f"{path} was changed while it was read, and its directory is read-only.",
+            hint="Try again, or let ecm-agent write in that directory: only there can it make a writer wait.",
+        )
+
+
+def _wal(path: Path) -> Path:
+    return Path(f"{path.resolve()}-wal")
 
 
 def _check_file(path: Path) -> None:
@@ -81,7 +133,9 @@ def _check_file(path: Path) -> None:
         ) from None
     except OSError as error:
         raise StoreUnreadable(f"{path} cannot be read: {error.strerror}.", hint="Is it the right file?") from None
-    if begin and not begin.startswith(_MAGIC):
+    if not begin:
+        raise StoreUnreadable(f"{path} is an empty file.", hint="Make an empty store elsewhere: ecm-agent init")
+    if not begin.startswith(_MAGIC):
         raise _not_sqlite(path, begin)
 
 

@@ -41,10 +41,14 @@ class RowReader:
         self._table = table
         self._fields = [field for field in table.fields if field.derived or field.column in columns]
         self._unknown = [column for column in columns if column not in known]
+        # A record says NULL where it cannot say that the column is missing.
+        required = {field.name for field in msgspec.structs.fields(table.record) if field.required}
+        missing = [field.attribute for field in table.fields if field not in self._fields]
+        self._absent: dict[str, None] = dict.fromkeys(name for name in missing if name in required)
         self.selected = [field.column for field in self._fields] + self._unknown
 
     def read(self, rows: Sequence[Row]) -> tuple[Batch, list[Oddity]]:
-        """Give a record for each row, with the oddities found. `rows` is not empty."""
+        """Give a record for each row, and an oddity for each odd row. `rows` is not empty."""
         if not self._unknown:
             try:
                 return self._by_column(rows), []
@@ -54,8 +58,9 @@ class RowReader:
 
     def _by_column(self, rows: Sequence[Row]) -> Batch:
         taken = zip(*rows, strict=True)
-        present = {field.attribute: _regular(field, next(taken)) for field in self._fields}
-        columns = (present.get(field.attribute) or repeat(UNSET) for field in self._table.fields)
+        present: dict[str, Iterable[Any]] = {name: repeat(None) for name in self._absent}
+        present |= {field.attribute: _regular(field, next(taken)) for field in self._fields}
+        columns = (present.get(field.attribute, repeat(UNSET)) for field in self._table.fields)
         record: Any = self._table.record
         return list(map(record, *columns))
 
@@ -65,7 +70,8 @@ class RowReader:
         return batch, oddities
 
     def _record(self, row: Row, oddities: list[Oddity]) -> Any:  # noqa: ANN401 (a record of the table's kind)
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = dict(self._absent)
+        found: list[str] = []
         exact: Columns = {}
         for field, value in zip(self._fields, row, strict=False):
             try:
@@ -74,15 +80,16 @@ class RowReader:
                 values[field.attribute] = _nearest(field, value)
                 if not field.derived:
                     exact[field.column] = to_cell(value)
-                    found = f"{field.column} is {describe(value)}; kept exactly"
-                    oddities.append(Oddity(self._table.name, row_name(row[self._key]), found))
+                    found.append(f"{field.column} is {describe(value)}")
+        if found:
+            oddities.append(Oddity(self._table.name, row_name(row[self._key]), f"{', '.join(found)}; kept exactly"))
         unknown = row[len(self._fields) :]
         exact |= zip(self._unknown, map(to_cell, unknown), strict=True)
         return self._table.record(**values, columns=exact or UNSET)
 
     @property
     def _key(self) -> int:
-        return self.selected.index(self._table.key)
+        return self.selected.index(self._table.key(self.selected))
 
 
 def _regular(field: Field, values: Sequence[SqlValue]) -> Sequence[Any]:
@@ -122,8 +129,9 @@ def _nearest(field: Field, value: SqlValue) -> Any:  # noqa: ANN401 (a value of 
 
 
 def _parsed_or_empty(field: Field, value: SqlValue) -> Any:  # noqa: ANN401 (a value of the field's JSON type)
+    text: Any = value.decode(errors="replace") if isinstance(value, bytes) else value
     try:
-        return msgspec.json.decode(value, type=field.json_type)  # type: ignore[arg-type] # others raise TypeError
+        return msgspec.json.decode(text, type=field.json_type)
     except (TypeError, msgspec.DecodeError, RecursionError):
         return None if field.nullable else get_origin(field.json_type)()
 

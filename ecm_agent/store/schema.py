@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ecm_agent.model.records import (
     Chunk,
@@ -20,6 +22,9 @@ from ecm_agent.model.records import (
     VectorClock,
     VectorClockData,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 SCHEMA_VERSION = 2
 
@@ -59,9 +64,14 @@ class Table:
     required: bool = True
 
     @property
-    def key(self) -> str:
-        """The column that names a row in messages."""
-        return self.fields[0].column
+    def essential(self) -> list[str]:
+        """The columns no record of this kind can do without."""
+        required = {field.name for field in msgspec.structs.fields(self.record) if field.required}
+        return [field.column for field in self.fields if field.attribute in required and not field.nullable]
+
+    def key(self, columns: Collection[str]) -> str:
+        """Choose, of the columns there are, the one that names a row in messages."""
+        return "id" if "id" in columns else self.fields[0].column
 
 
 def _text(attribute: str, column: str = "", *, nullable: bool = False) -> Field:
@@ -120,7 +130,7 @@ CLUSTERS = Table(
         _text("id"),
         _text("name", nullable=True),
         _text("description", nullable=True),
-        Field("member_chunk_ids", "member_chunk_ids", Kind.JSON, json_type=list[str], derived=True),
+        Field("member_chunk_ids", "member_chunk_ids", Kind.JSON, nullable=False, json_type=list[str], derived=True),
         Field("centroid", "centroid", Kind.BLOB),
         _json("exemplar_ids", list[str]),
         _text("membership_hash", nullable=True),

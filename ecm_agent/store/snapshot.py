@@ -11,13 +11,14 @@ from ecm_agent.errors import UsageError
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
 from ecm_agent.store.base import Oddity
 from ecm_agent.store.cells import lenient_text
-from ecm_agent.store.connection import columns_of
+from ecm_agent.store.connection import columns_of, explained
 from ecm_agent.store.reading import RowReader, row_name
 from ecm_agent.store.schema import CHUNKS, CLUSTERS, EDGES, MEMBERSHIPS, TABLES, VECTOR_CLOCKS, VECTORS
 from ecm_agent.store.writing import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ecm_agent.model.records import Batch
     from ecm_agent.store.reading import Row
@@ -39,7 +40,8 @@ _REFERENCES = {EDGES: ("source_chunk_id", "target_chunk_id"), MEMBERSHIPS: ("chu
 class SqliteSnapshot:
     """See `store.base.Snapshot`. The connection has an open read transaction and outlives the snapshot."""
 
-    def __init__(self, connection: sqlite3.Connection, selection: Selection, created: str) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, selection: Selection, created: str) -> None:
+        self._path = path
         self._connection = connection
         self._selection = selection
         self._columns = {table: columns_of(connection, table.name) for table in TABLES}
@@ -49,19 +51,20 @@ class SqliteSnapshot:
         self.manifest = self._manifest(created)
 
     def batches(self) -> Iterator[Batch]:
-        for table in TABLES:
-            if self.manifest.count(table.record) is not None:
-                yield from self._batches_of(table)
+        with explained(self._path):  # whoever reads may be busy with another store, and take the blame for this one
+            for table in TABLES:
+                if self.manifest.count(table.record) is not None:
+                    yield from self._batches_of(table)
 
     def _batches_of(self, table: Table) -> Iterator[Batch]:
         reader = RowReader(table, self._columns[table])
         for rows in self._pages(table, reader.selected):
             batch, oddities = reader.read(rows)
-            self._note(oddities)
+            self._note(oddities, len(oddities))
             yield batch
 
-    def _note(self, oddities: list[Oddity]) -> None:
-        self.odd_rows += len({oddity.row for oddity in oddities})
+    def _note(self, oddities: list[Oddity], odd_rows: int) -> None:
+        self.odd_rows += odd_rows
         self.oddities += oddities[: MAX_ODDITIES - len(self.oddities)]
 
     def _pages(self, table: Table, columns: list[str]) -> Iterator[list[Row]]:
@@ -131,6 +134,7 @@ class SqliteSnapshot:
 
     def _manifest(self, created: str) -> Manifest:
         counts = {table: self._count(table) for table in TABLES if self._columns[table]}
+        selected = None if self._selection.projects is None else sorted(set(self._selection.projects))
         left_out = other_tables(self._connection)
         if not self._selection.vectors and (vectors := counts.pop(VECTORS, 0)):
             left_out[VECTORS.name] = vectors
@@ -140,13 +144,13 @@ class SqliteSnapshot:
             chunk_count=counts[CHUNKS],
             edge_count=counts[EDGES],
             cluster_count=counts[CLUSTERS],
-            projects=self._all_projects() if self._selection.projects is None else sorted(self._selection.projects),
+            projects=self._all_projects() if selected is None else selected,
             membership_count=counts[MEMBERSHIPS],
             vector_clock_count=counts.get(VECTOR_CLOCKS),
             vector_count=counts.get(VECTORS),
             schema_version=schema_version(self._connection),
             generator=f"ecm-agent {__version__}",
-            selected_projects=None if self._selection.projects is None else sorted(self._selection.projects),
+            selected_projects=selected,
             left_out=left_out,
             dangling=self._dangling(),
         )
@@ -162,19 +166,15 @@ class SqliteSnapshot:
         counts = {table.name: self._count(table, f"NOT ({self._wanted(table)})") for table in _REFERENCES}
         for table in _REFERENCES:
             if counts[table.name]:
-                self._note_dangling(table)
+                self._note(self._name_dangling(table), counts[table.name])
         return {name: count for name, count in counts.items() if count}
 
-    def _note_dangling(self, table: Table) -> None:
-        key = "id" if "id" in self._columns[table] else table.key
+    def _name_dangling(self, table: Table) -> list[Oddity]:
+        key = table.key(self._columns[table])
         sql = f"SELECT CAST(t.{key} AS BLOB) FROM main.{table.name} t WHERE NOT ({self._wanted(table)}) LIMIT ?"  # noqa: S608 (names are ours)
         found = "refers to a row that does not exist; left out"
-        self._note(
-            [
-                Oddity(table.name, row_name(lenient_text(name)), found)
-                for (name,) in self._connection.execute(sql, (MAX_ODDITIES,))
-            ]
-        )
+        rows = self._connection.execute(sql, (MAX_ODDITIES,))
+        return [Oddity(table.name, row_name(None if name is None else lenient_text(name)), found) for (name,) in rows]
 
     def _all_projects(self) -> list[str]:
         sql = "SELECT DISTINCT CAST(session_slug AS BLOB) FROM main.chunks WHERE typeof(session_slug) = 'text'"

@@ -13,7 +13,7 @@ from ecm_agent.errors import ArchiveInvalid, EcmError, StoreUnreadable
 from ecm_agent.store.base import Replaced
 from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.connection import columns_of, connect, explained
-from ecm_agent.store.schema import CREATE_STORE, CREATE_VECTORS, TABLES, VECTORS
+from ecm_agent.store.schema import CREATE_STORE, CREATE_VECTORS, EDGES, TABLES, VECTORS
 from ecm_agent.store.snapshot import SqliteSnapshot, other_tables
 from ecm_agent.store.writing import RowWriter, quoted
 
@@ -33,7 +33,10 @@ class SqliteStore:
         self.path = path
 
     def exists(self) -> bool:
-        return self.path.exists()
+        try:
+            return self.path.exists()
+        except OSError as error:
+            raise StoreUnreadable(f"{self.path} cannot be read: {error.strerror}.") from error
 
     def at(self, path: Path) -> SqliteStore:
         return SqliteStore(path)
@@ -54,7 +57,7 @@ class SqliteStore:
     def snapshot(self, selection: Selection, created: str) -> Iterator[SqliteSnapshot]:
         with connect(self.path, write=False) as connection:
             connection.execute("BEGIN")
-            yield SqliteSnapshot(connection, selection, created)
+            yield SqliteSnapshot(self.path, connection, selection, created)
 
     def replace(self, manifest: Manifest, batches: Iterable[Batch]) -> Replaced:
         if self.exists():
@@ -76,7 +79,7 @@ class SqliteStore:
     def _new(self) -> Iterator[Path]:
         """Give an empty store under a temporary name; it takes its own once the block has ended well."""
         for leftover in (f"{self.path}-wal", f"{self.path}-journal"):
-            if Path(leftover).exists():
+            if Path(leftover).exists() and Path(leftover).stat().st_size:  # an empty one holds nothing
                 raise StoreUnreadable(
                     f"There is a {leftover} without its {self.path.name}; it may hold the last changes of a store.",
                     hint="Bring the two together again, or move the file away.",
@@ -167,8 +170,8 @@ def _name_the_culprit(connection: sqlite3.Connection, table: Table, statements: 
             except (sqlite3.IntegrityError, OverflowError) as error:
                 where = f"row {number + 1} of a batch"
                 names = [name.strip().strip('"') for name in sql.partition("(")[2].partition(")")[0].split(",")]
-                if table.key in names:
-                    where = f"{table.key} {row[names.index(table.key)]!r}"
+                if (key := table.key(names)) in names:
+                    where = f"{key} {row[names.index(key)]!r}"
                 raise ArchiveInvalid(
                     f"The archive holds a record that cannot be stored: {table.name}, {where}: {error}."
                 ) from error
@@ -177,9 +180,10 @@ def _name_the_culprit(connection: sqlite3.Connection, table: Table, statements: 
 
 def _refuse_dangling(connection: sqlite3.Connection) -> None:
     """Refuse records that refer to records the archive does not hold; the first one is named."""
+    edge = EDGES.key(columns_of(connection, EDGES.name))
     checks = (
-        ("edge", "edges", "id", "source_chunk_id", "chunks"),
-        ("edge", "edges", "id", "target_chunk_id", "chunks"),
+        ("edge", "edges", edge, "source_chunk_id", "chunks"),
+        ("edge", "edges", edge, "target_chunk_id", "chunks"),
         ("membership of cluster", "chunk_clusters", "cluster_id", "chunk_id", "chunks"),
         ("membership of chunk", "chunk_clusters", "chunk_id", "cluster_id", "clusters"),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 from msgspec import UNSET
 
+from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.model.records import Chunk, Edge
 from ecm_agent.store.cells import BrokenText, SqlValue, from_cell
 from ecm_agent.store.schema import Kind
@@ -49,7 +50,7 @@ class RowWriter:
 
     def _by_column(self, batch: Batch) -> dict[str, Sequence[SqlValue]] | None:
         """Turn a batch over by column; `None` when its records are not all alike."""
-        columns: dict[str, Sequence[SqlValue]] = {}
+        given: list[tuple[Field, Sequence[Any]]] = []
         for field in self._fields():
             values: Sequence[Any] = list(map(attrgetter(field.attribute), batch))
             missing = values.count(UNSET)
@@ -58,12 +59,15 @@ class RowWriter:
             if missing:
                 values = [self._fill(field, record, self._written + i) for i, record in enumerate(batch)]
             if values[0] is not UNSET:
-                self._place(columns, field.column, _sql_column(field, values))
+                given.append((field, values))
+        columns: dict[str, Sequence[SqlValue]] = {}
+        for field, values in given:
+            self._place(columns, field.column, _sql_column(field, values))
         return columns
 
     def _fill(self, field: Field, record: Any, number: int) -> Any:  # noqa: ANN401 (a value of the field, or UNSET)
         """Make up what the archive does not say and the table must have; `UNSET` leaves it to the column's default."""
-        fill = _FILLS.get((type(record), field.attribute))
+        fill = _FILLS.get((type(record), field.attribute)) if field.column in self._columns else None
         return fill(record, self._manifest, number) if fill else UNSET
 
     def _row(self, record: Any, number: int) -> dict[str, SqlValue]:  # noqa: ANN401 (a record of the table's kind)
@@ -110,8 +114,15 @@ def _sql_column(field: Field, values: Sequence[Any]) -> Sequence[SqlValue]:
     if field.kind is Kind.JSON:
         return [None if value is None else msgspec.json.encode(value).decode() for value in values]
     if field.kind is Kind.BLOB:
-        return [struct.pack(f"<{len(value)}f", *value) if isinstance(value, list) else value for value in values]
+        return [_float32(value) if isinstance(value, list) else value for value in values]
     return values
+
+
+def _float32(numbers: list[float]) -> bytes:
+    try:
+        return struct.pack(f"<{len(numbers)}f", *numbers)
+    except OverflowError:
+        raise ArchiveInvalid("Invalid archive format: a vector holds a number beyond 32-bit floats.") from None
 
 
 def _session_of(chunk: Any, _manifest: Manifest, _number: int) -> str:  # noqa: ANN401 (a Chunk)

@@ -1,0 +1,214 @@
+"""Results as people read them: units, numbers of things, tables, and what each report must not leave unsaid."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pytest
+from msgspec.structs import replace
+
+from ecm_agent.cli import render
+from ecm_agent.cli.screen import Screen
+from ecm_agent.history import Run
+from ecm_agent.jobs.backup import BackedUp
+from ecm_agent.jobs.deliver import Delivery
+from ecm_agent.jobs.export import Exported
+from ecm_agent.jobs.restore import Restored
+from ecm_agent.jobs.rotate import Rotation
+from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept
+from ecm_agent.model.manifest import Manifest
+from ecm_agent.retention import Candidate, Decision
+from ecm_agent.store.base import Oddity, Replaced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOMENT = datetime(2025, 7, 1, 22, 30, 15, 999_999, tzinfo=UTC)
+BERLIN = ZoneInfo("Europe/Berlin")
+MANIFEST = Manifest(version="1.0", created="2025-07-01T22:30:15.000Z", chunk_count=5, edge_count=1, cluster_count=0)
+EXPORTED = Exported(MANIFEST, encrypted=True, bytes=2048, odd_rows=0, oddities=[], gaps={})
+
+
+def text(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (1024**2, "1.0 MiB"),
+        (5_347_738, "5.1 MiB"),
+        (1024**3, "1.0 GiB"),
+        (2**36, "64.0 GiB"),
+        (2**42, "4096.0 GiB"),
+    ],
+)
+def test_sizes_are_said_in_units_to_compare(count: int, said: str) -> None:
+    """A size has at most one decimal and the largest unit that leaves a number of 1 or more, up to GiB."""
+    assert render.size(count) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "things", "said"),
+    [(0, "chunks", "0 chunks"), (1, "vector clocks", "1 vector clock"), (2, "rows", "2 rows")],
+)
+def test_one_thing_is_no_things(count: int, things: str, said: str) -> None:
+    """One is said in the singular, every other number in the plural."""
+    assert render.counted(count, things) == said
+
+
+def test_moments_are_told_in_the_zone_of_the_settings() -> None:
+    """A time is told to the second, with its offset, in the zone that schedules and retention go by."""
+    assert render.moment(MOMENT, BERLIN) == "2025-07-02 00:30:15+02:00"
+    assert render.moment(MOMENT, ZoneInfo("UTC")) == "2025-07-01 22:30:15+00:00"
+
+
+def test_a_table_is_as_wide_as_it_must_be() -> None:
+    """Columns start below their heads, and no line ends in spaces."""
+    lines = list(render.table(("A", "NAME"), [("long value", "x"), ("y", "")]))
+    assert lines == ["A           NAME", "long value  x", "y"]
+    assert list(render.table(("A", "B"), [])) == ["A  B"]
+
+
+def test_contents_name_what_there_is() -> None:
+    """Only kinds of which there are records are named; an archive without any says so."""
+    assert render.contents(MANIFEST) == "5 chunks, 1 edge"
+    full = replace(MANIFEST, vector_clock_count=2, vector_count=1, membership_count=1)
+    assert render.contents(full) == "5 chunks, 1 edge, 1 membership, 2 vector clocks, 1 vector"
+    assert render.contents(replace(MANIFEST, chunk_count=0, edge_count=0)) == "no records"
+
+
+def test_a_failed_delivery_is_not_called_proved() -> None:
+    """A report names each destination as proved or FAILED, with the reason, the hint, and what rotation did."""
+    rotation = Rotation("d", [], ["old.ecm"], {"stuck.ecm": "refused."})
+    unrotated = Rotation("d", [], [], {}, "No route.", "Wait.", 15)
+    deliveries = [
+        Delivery("new.ecm", "good", "local:/good", rotation=rotation),
+        Delivery("new.ecm", "bad", "local:/bad", "no space left.", "Make room.", 15),
+        Delivery("new.ecm", "kept", "local:/kept", rotation=unrotated),
+    ]
+    lines = list(render.backed_up(BackedUp("nightly", "new.ecm", EXPORTED, deliveries, [], ["older.ecm"], 1.25)))
+    assert lines == [
+        "nightly: new.ecm, 5 chunks, 1 edge, 2.0 KiB",
+        "  proved  local:/good: stored, read back, decrypted, every record counted",
+        "  removed old.ecm: no rule keeps it",
+        "  could not remove stuck.ecm: refused.",
+        "  FAILED  local:/bad: no space left.",
+        "  hint: Make room.",
+        "          the archive waits on disk and is sent with the next run",
+        "  proved  local:/kept: stored, read back, decrypted, every record counted",
+        "  could not rotate: No route.",
+        "  hint: Wait.",
+        "  DROPPED older.ecm: too much was waiting to be sent",
+        "  took 1.2 s",
+    ]
+
+
+def test_rotation_says_why() -> None:
+    """Each archive stands with its fate and reason; a dry run says that it was one."""
+    decisions = [
+        Decision(Candidate("new.ecm", MOMENT, verified=True), keep=True, reasons=("last 1", "daily 2025-07-01")),
+        Decision(Candidate("old.ecm", MOMENT, verified=True), keep=False, reasons=()),
+    ]
+    assert list(render.rotated(Rotation("local", decisions, [], {}), dry_run=True)) == [
+        "local:",
+        "ARCHIVE          BECAUSE",
+        "new.ecm  keep    last 1, daily 2025-07-01",
+        "old.ecm  remove  no rule keeps it",
+        "Nothing was removed: this was a dry run.",
+    ]
+    done = text(render.rotated(Rotation("local", decisions, ["old.ecm"], {}), dry_run=False))
+    assert done.endswith("removed old.ecm: no rule keeps it")
+    assert text(render.rotated(Rotation("local", [], [], {}), dry_run=False)) == "local:\nno archives"
+    failed = Rotation("nas", [], [], {}, "No route.", "Wait.", 15)
+    assert text(render.rotated(failed, dry_run=True)) == "nas:\ncould not rotate: No route.\nhint: Wait."
+
+
+def test_the_list_tells_proved_from_faulty_and_unchecked() -> None:
+    """The last column says when an archive was proved, that it was not yet, or what is wrong with it."""
+    kept = Kept("local", "a.ecm", "nightly", "laptop", MOMENT, 10, MOMENT, "")
+    rows = [kept, replace(kept, checked_at=None), replace(kept, fault="Archive is damaged")]
+    lines = list(render.listed(rows, BERLIN))
+    assert lines[0].split() == ["DESTINATION", "ARCHIVE", "MADE", "SIZE", "PROVED"]
+    assert lines[1].endswith("10 B  2025-07-02 00:30:15+02:00")
+    assert lines[2].endswith("10 B  not yet")
+    assert lines[3].endswith("10 B  NO: Archive is damaged")
+
+
+def test_the_status_hides_nothing() -> None:
+    """The last run with its failure, the last success, and for each destination what is proved, faulty or unseen."""
+    run = Run("nightly", "backup", MOMENT, MOMENT, 14, "There is no memory store.")
+    destinations = [
+        DestinationStatus("local", "local:/a", archives=1, bytes=2048, faults={"bad.ecm": "Decryption failed"}),
+        DestinationStatus("nas", "local:/nas", error="local:/nas is unavailable."),
+    ]
+    assert list(render.status([JobStatus("nightly", run, None, destinations)], BERLIN)) == [
+        "job nightly",
+        "  last run      2025-07-02 00:30:15+02:00  exit 14: There is no memory store.",
+        "  last success  never",
+        "  local:/a: 1 archive, 2.0 KiB, none proved",
+        "    NOT GOOD  bad.ecm: Decryption failed",
+        "  local:/nas: local:/nas is unavailable.",
+    ]
+    assert "last run      never" in text(render.status([JobStatus("new", None, None, [])], BERLIN))
+
+
+def test_the_undo_can_be_pasted() -> None:
+    """A restore names the one command that undoes it, quoted for the shell, and what found no place."""
+    replaced = Replaced({"chunks": 5}, {"edges.mood": 1})
+    result = Restored(MANIFEST, replaced, 3, "/state dir/safety.ecm", dry_run=False)
+    lines = list(render.restored("m.ecm", Path("/my store/memory.db"), result))
+    assert lines == [
+        "Restored m.ecm into /my store/memory.db: 5 chunks, 1 edge.",
+        "  left out: 1 value of edges.mood, for which the store has no place",
+        "  What was there before (3 chunks) is in /state dir/safety.ecm",
+        "  To undo: ecm-agent import '/state dir/safety.ecm' --store '/my store/memory.db' --force",
+    ]
+
+
+def test_a_dry_restore_says_that_nothing_happened() -> None:
+    """A dry run tells what would come and go, in the conditional."""
+    result = Restored(MANIFEST, Replaced({}, {}), 1, None, dry_run=True)
+    (line,) = render.restored("m.ecm", Path("m.db"), result)
+    assert (
+        line == "Would restore m.ecm (5 chunks, 1 edge) into m.db, replacing 1 chunk. Nothing was changed: a dry run."
+    )
+
+
+def test_an_archive_says_what_it_lacks() -> None:
+    """Inspecting shows the projects, what was selected or left out, and without the password only what it is."""
+    path = Path("m.ecm")
+    assert text(render.inspected(path, 2048, None, encrypted=True)) == (
+        "m.ecm: ECM archive, 2.0 KiB, encrypted (AES-256-GCM, scrypt)\n  its content needs the password"
+    )
+    manifest = replace(
+        MANIFEST, projects=["", "a b"], selected_projects=["", "a b"], left_out={"notes": 1}, dangling={"edges": 2}
+    )
+    said = text(render.inspected(path, 10, manifest, encrypted=False))
+    assert "m.ecm: ECM archive, 10 B, not encrypted" in said
+    assert "projects   '', 'a b'" in said
+    assert "PARTIAL    only these projects were exported" in said
+    assert "PARTIAL    table notes (1 row) was left out" in said
+    assert "left out   2 rows of edges referring to rows that do not exist" in said
+
+
+def test_every_warning_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """Odd rows by name and the rest by number, rows that lead nowhere, tables left behind, an empty store."""
+    odd = [Oddity("chunks", "c1", "content is a blob; kept exactly")]
+    manifest = replace(MANIFEST, chunk_count=0, dangling={"edges": 1})
+    exported = replace(EXPORTED, manifest=manifest, odd_rows=3, oddities=odd, gaps={"notes": 2})
+    render.warn(Screen(json=False), exported)
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: chunks row 'c1': content is a blob; kept exactly",
+        "warning: 2 more rows like these",
+        "warning: left out of edges: 1 row referring to rows that do not exist",
+        "warning: table notes (2 rows) is not in the archive: this version cannot back it up",
+        "warning: the store holds no chunks",
+    ]

@@ -1,0 +1,243 @@
+"""What every `MemoryStore` keeps to. Subclass `StoreContract` in a test module and override `store`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from builders import (
+    CREATED,
+    chunk,
+    cluster,
+    contents,
+    edge,
+    exhaust,
+    fill,
+    flat,
+    manifest_of,
+    membership,
+    memory,
+    vector,
+    vector_clock,
+)
+
+from ecm_agent.errors import ArchiveInvalid, EcmError, UsageError
+from ecm_agent.model.manifest import Selection
+from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, Vector, VectorClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ecm_agent.model.records import AnyRecord, Batch, RecordType
+    from ecm_agent.store.base import MemoryStore
+
+NEWER: list[Batch] = [[chunk("n1"), chunk("n2")], [edge("n", "n1", "n2")]]
+
+
+class Interruption(BaseException):
+    """Not even an `Exception`, as a Ctrl-C is."""
+
+
+def breaking_off(batches: Iterable[Batch], error: BaseException) -> Iterator[Batch]:
+    yield from batches
+    raise error
+
+
+def names(records: Iterable[AnyRecord], kind: RecordType) -> list[str]:
+    """Give the id of each record of a kind; a membership and a vector go by their chunk's."""
+    attribute = "chunk_id" if kind in {Membership, Vector} else "id"
+    return [getattr(record, attribute) for record in records if type(record) is kind]
+
+
+class StoreContract:
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        """Give a store that does not exist yet."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def filled(self, store: MemoryStore) -> MemoryStore:
+        fill(store, memory())
+        return store
+
+    def test_a_snapshot_gives_what_was_written(self, store: MemoryStore) -> None:
+        """Every record comes back as it was, kinds in the order of an archive's sections, each in its own order."""
+        replaced = fill(store, memory())
+        assert contents(store) == list(flat(memory()))
+        assert replaced.records == {
+            "chunks": 5,
+            "edges": 4,
+            "clusters": 3,
+            "memberships": 3,
+            "vectorClocks": 2,
+            "vectors": 4,
+        }
+        assert replaced.no_place == {}
+
+    def test_the_manifest_counts_what_the_batches_give(self, filled: MemoryStore) -> None:
+        """Counts, projects and time in the manifest are those of this snapshot."""
+        with filled.snapshot(Selection(), "2025-06-01T00:00:00.000Z") as snapshot:
+            records = list(flat(snapshot.batches()))
+            for kind in RECORD_TYPES:
+                assert snapshot.manifest.count(kind) == sum(type(record) is kind for record in records)
+            assert snapshot.manifest.projects == ["", "café-kiosk", "tide-tables"]
+            assert snapshot.manifest.created == "2025-06-01T00:00:00.000Z"
+            assert not snapshot.manifest.partial
+            assert snapshot.manifest.dangling == {}
+            assert (snapshot.oddities, snapshot.odd_rows) == ([], 0)
+
+    def test_no_batch_is_empty(self, filled: MemoryStore) -> None:
+        """Whoever reads may look at the first record of a batch to know its kind, which all the others share."""
+        with filled.snapshot(Selection(), CREATED) as snapshot:
+            assert all(len({type(record) for record in batch}) == 1 for batch in snapshot.batches())
+
+    def test_a_new_store_is_empty(self, store: MemoryStore) -> None:
+        """What `create` makes exists and holds nothing."""
+        assert not store.exists()
+        assert store.chunk_count() == 0
+        store.create()
+        assert store.exists()
+        assert store.chunk_count() == 0
+        with store.snapshot(Selection(), CREATED) as snapshot:
+            assert snapshot.manifest.projects == []
+            assert exhaust(snapshot) == snapshot.manifest.chunk_count == 0
+
+    def test_create_refuses_a_store_that_is_there(self, filled: MemoryStore) -> None:
+        """An existing store is never emptied by making a new one."""
+        with pytest.raises(EcmError, match="already"):
+            filled.create()
+        assert contents(filled) == list(flat(memory()))
+
+    def test_chunks_are_counted(self, filled: MemoryStore) -> None:
+        """`chunk_count` tells how many chunks there are."""
+        assert filled.chunk_count() == 5
+
+    def test_replace_leaves_nothing_of_the_old_content(self, filled: MemoryStore) -> None:
+        """After a replacement the store holds the new records only, whatever it held before."""
+        fill(filled, NEWER)
+        assert contents(filled) == list(flat(NEWER))
+
+    def test_replace_by_nothing_empties(self, filled: MemoryStore) -> None:
+        """Replacing by no records at all leaves an empty store."""
+        assert fill(filled, []).records == {}
+        assert contents(filled) == []
+
+    @pytest.mark.parametrize("error", [OSError("the network is gone"), Interruption()], ids=["error", "interruption"])
+    def test_batches_that_break_off_change_nothing(self, filled: MemoryStore, error: BaseException) -> None:
+        """An error raised by the batches half-way comes through as it is, and the old content stays."""
+        with pytest.raises(type(error)) as caught:
+            filled.replace(manifest_of(NEWER), breaking_off(NEWER, error))
+        assert caught.value is error
+        assert contents(filled) == list(flat(memory()))
+
+    def test_batches_that_break_off_make_no_store(self, store: MemoryStore) -> None:
+        """A store that did not exist does not exist after a replacement that failed."""
+        with pytest.raises(Interruption):
+            store.replace(manifest_of(NEWER), breaking_off(NEWER, Interruption()))
+        assert not store.exists()
+
+    @pytest.mark.parametrize(
+        "twice",
+        [
+            [[chunk("n1"), chunk("n1")]],
+            [[chunk("n1")], [chunk("n2"), chunk("n1")]],
+            [[chunk("c")], [edge("n1", "c", "c"), edge("n1", "c", "c")]],
+            [[cluster("n1"), cluster("n1")]],
+            [[chunk("n1")], [cluster("k")], [membership("n1", "k"), membership("n1", "k", 0.5)]],
+            [[vector_clock("n1", "tide-tables"), vector_clock("n1", "")]],
+            [[vector("n1", 1.0), vector("n1", 2.0)]],
+        ],
+        ids=["chunk", "chunk in another batch", "edge", "cluster", "membership", "vector clock", "vector"],
+    )
+    def test_two_records_of_one_id_are_refused(self, filled: MemoryStore, twice: list[Batch]) -> None:
+        """An archive that says something twice is invalid; the message names it, and nothing is changed."""
+        with pytest.raises(ArchiveInvalid, match="n1"):
+            fill(filled, twice)
+        assert contents(filled) == list(flat(memory()))
+
+    @pytest.mark.parametrize(
+        ("loose", "named"),
+        [
+            ([[chunk("n1")], [edge("loose", "n1", "nowhere")]], "loose.*nowhere"),
+            ([[chunk("n1")], [edge("loose", "nowhere", "n1")]], "loose.*nowhere"),
+            ([[cluster("loose")], [membership("nowhere", "loose")]], "loose.*nowhere"),
+            ([[chunk("loose")], [membership("loose", "nowhere")]], "loose.*nowhere"),
+        ],
+        ids=["edge to nowhere", "edge from nowhere", "member nowhere", "membership in nothing"],
+    )
+    def test_a_record_that_refers_to_nothing_is_refused(
+        self, filled: MemoryStore, loose: list[Batch], named: str
+    ) -> None:
+        """An edge or a membership without its ends makes the archive invalid; it is named, and nothing is changed."""
+        with pytest.raises(ArchiveInvalid, match=named):
+            fill(filled, loose)
+        assert contents(filled) == list(flat(memory()))
+
+    def test_what_belongs_to_a_project_is_selected(self, filled: MemoryStore) -> None:
+        """Edges come with both ends, clusters with the members and exemplars that are selected, or not at all."""
+        selection = Selection(projects=("tide-tables",))
+        records = contents(filled, selection)
+        assert names(records, Chunk) == ["c3", "c1"]
+        assert names(records, Edge) == ["e2"]
+        assert names(records, VectorClock) == ["project:tide-tables"]
+        assert names(records, Vector) == ["c3", "c1"]
+        assert [(record.id, record.member_chunk_ids) for record in records if isinstance(record, Cluster)] == [
+            ("k2", ["c3"]),
+            ("k1", ["c1"]),
+        ]
+        assert [record.exemplar_ids for record in records if isinstance(record, Cluster)] == [["c3"], ["c1"]]
+        assert names(records, Membership) == ["c3", "c1"]
+        with filled.snapshot(selection, CREATED) as snapshot:
+            assert snapshot.manifest.selected_projects == snapshot.manifest.projects == ["tide-tables"]
+            assert snapshot.manifest.partial
+            for kind in RECORD_TYPES:
+                assert snapshot.manifest.count(kind) == sum(type(record) is kind for record in records)
+
+    def test_several_projects_are_selected_together(self, filled: MemoryStore) -> None:
+        """Edges between two selected projects belong to the export; naming a project twice selects it once."""
+        selection = Selection(projects=("tide-tables", "", "tide-tables"))
+        records = contents(filled, selection)
+        assert names(records, Chunk) == ["c3", "c1", "c2"]
+        assert names(records, Edge) == ["e2", "e1", "e3"]
+        with filled.snapshot(selection, CREATED) as snapshot:
+            assert snapshot.manifest.selected_projects == ["", "tide-tables"]
+
+    def test_the_project_without_a_name_is_selected(self, filled: MemoryStore) -> None:
+        """The empty string is a project like any other, and does not mean all of them."""
+        records = contents(filled, Selection(projects=("",)))
+        assert names(records, Chunk) == ["c2"]
+        assert names(records, Edge) == ["e3"]
+        assert names(records, Cluster) == ["k2"]
+        assert names(records, VectorClock) == ["agent::ui"]
+        assert names(records, Vector) == ["c2"]
+
+    def test_a_selection_restores(self, filled: MemoryStore) -> None:
+        """What a selection gives can stand alone: it replaces a store without anything missing."""
+        selection = Selection(projects=("tide-tables",))
+        records = contents(filled, selection)
+        with filled.snapshot(selection, CREATED) as snapshot:
+            batches = list(snapshot.batches())
+        filled.replace(manifest_of(batches), batches)
+        assert contents(filled) == records
+
+    def test_an_unknown_project_is_refused(self, filled: MemoryStore) -> None:
+        """A project that is not there is a mistake to point out with its near misses, not an empty export."""
+        with (
+            pytest.raises(UsageError, match="tide-table'") as caught,
+            filled.snapshot(Selection(projects=("tide-table",)), CREATED),
+        ):
+            pass
+        assert "'tide-tables'" in caught.value.hint
+        assert "kiosk" not in caught.value.hint
+
+    def test_vectors_can_be_left_out(self, filled: MemoryStore) -> None:
+        """Without vectors, the manifest announces none and says how many were left out."""
+        with filled.snapshot(Selection(vectors=False), CREATED) as snapshot:
+            assert names(flat(snapshot.batches()), Vector) == []
+            assert snapshot.manifest.vector_count is None
+            assert snapshot.manifest.left_out == {"vectors": 4}
+            assert snapshot.manifest.partial
+
+    def test_a_snapshot_stands_still(self, filled: MemoryStore) -> None:
+        """Two snapshots of an unchanged store give the same."""
+        assert contents(filled) == contents(filled)

@@ -1,0 +1,132 @@
+"""export: one snapshot of the store into one file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import builders
+import pytest
+from workplace import PASSWORD
+
+from ecm_agent import atomic
+from ecm_agent.errors import EcmError, StoreUnreadable, UsageError
+from ecm_agent.jobs.export import Exported, export_to, timestamp
+from ecm_agent.jobs.verify import verify
+from ecm_agent.model.manifest import Selection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workplace import Workplace
+
+    from ecm_agent.archive import Compression
+
+ALL = Selection()
+
+
+def run(at: Workplace, output: Path, selection: Selection = ALL, compression: Compression = "none") -> Exported:
+    now = datetime(2025, 3, 1, tzinfo=UTC)
+    return export_to(output, at.store, selection, password=PASSWORD, compression=compression, created=now)
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_the_report_says_what_was_written(at: Workplace, compression: Compression) -> None:
+    """Size, counts and encryption in the report are those of the file; the file is private."""
+    output = at.home / "memory.ecm"
+    result = run(at, output, compression=compression)
+    with output.open("rb") as file:
+        verified = verify(file, PASSWORD)
+    assert (verified.manifest, verified.bytes, verified.encrypted) == (result.manifest, result.bytes, result.encrypted)
+    assert result.bytes == output.stat().st_size
+    assert output.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_failing_export_leaves_the_old_file(at: Workplace) -> None:
+    """When the store cannot be read, what lay at the output stays byte for byte, and nothing lies beside it."""
+    output = at.home / "out" / "memory.ecm"
+    output.parent.mkdir()
+    output.write_bytes(b"last week's")
+    at.store.path.write_bytes(b"no database")
+    with pytest.raises(StoreUnreadable):
+        run(at, output)
+    assert [(path.name, path.read_bytes()) for path in output.parent.iterdir()] == [("memory.ecm", b"last week's")]
+
+
+def test_an_unknown_project_writes_nothing(at: Workplace) -> None:
+    """A misspelt project is an error that names the nearest one, and no file is made."""
+    output = at.home / "out" / "memory.ecm"
+    output.parent.mkdir()
+    with pytest.raises(UsageError, match="'tide-table'") as caught:
+        run(at, output, Selection(("tide-table",)))
+    assert "'tide-tables'" in caught.value.hint
+    assert list(output.parent.iterdir()) == []
+
+
+def test_the_store_is_never_the_output(at: Workplace) -> None:
+    """An export into the store itself, by its own path or another name for it, is refused."""
+    other_name = at.home / "link.ecm"
+    other_name.symlink_to(at.store.path)
+    before = at.store.path.read_bytes()
+    for output in (at.store.path, other_name, at.home / "." / "memory.db"):
+        with pytest.raises(UsageError, match="store itself"):
+            run(at, output)
+    assert at.store.path.read_bytes() == before
+
+
+def test_only_a_file_is_replaced(at: Workplace) -> None:
+    """A directory, a pipe or a device in the output's place stays what it is."""
+    pipe = at.home / "pipe"
+    os.mkfifo(pipe)
+    for output in (at.home, pipe):
+        with pytest.raises(UsageError, match="not a regular file"):
+            run(at, output)
+    assert pipe.is_fifo()
+
+
+def test_a_link_is_written_through(at: Workplace) -> None:
+    """Where the output is a link to a file, the file is replaced and the link stays."""
+    file, link = at.home / "real.ecm", at.home / "link.ecm"
+    file.write_bytes(b"last week's")
+    link.symlink_to(file)
+    run(at, link)
+    assert link.is_symlink()
+    assert file.read_bytes().startswith(b"ECM\0")
+
+
+def test_a_place_that_cannot_be_written_is_named(at: Workplace) -> None:
+    """A missing directory is an error that names the output."""
+    output = at.home / "no" / "such" / "place.ecm"
+    with pytest.raises(EcmError, match="No such file or directory") as caught:
+        run(at, output)
+    assert str(output) in caught.value.message
+
+
+def test_vectors_left_out_on_request_are_no_gap(at: Workplace) -> None:
+    """What was asked to be left out is in the manifest, but is nothing to warn of; an unknown table is both."""
+    builders.execute(at.store.path, "CREATE TABLE notes (text); INSERT INTO notes VALUES ('x')")
+    result = run(at, at.home / "memory.ecm", Selection(vectors=False))
+    assert result.manifest.left_out == {"notes": 1, "vectors": 4}
+    assert result.gaps == {"notes": 1}
+
+
+def test_nothing_unfinished_lies_beside_the_output(at: Workplace) -> None:
+    """After an export the output's directory holds the output and no temporary file."""
+    out = at.home / "out"
+    out.mkdir()
+    run(at, out / "memory.ecm")
+    assert [path.name for path in out.iterdir() if atomic.is_temporary(path.name)] == []
+    assert [path.name for path in out.iterdir()] == ["memory.ecm"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "written"),
+    [
+        (datetime(2025, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC), "2025-01-02T03:04:05.678Z"),
+        (datetime(2025, 1, 2, 0, 30, tzinfo=timezone(timedelta(hours=1))), "2025-01-01T23:30:00.000Z"),
+    ],
+)
+def test_times_are_written_in_utc(moment: datetime, written: str) -> None:
+    """A time in any zone is written in UTC, to the millisecond."""
+    assert timestamp(moment) == written

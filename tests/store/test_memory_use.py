@@ -1,0 +1,68 @@
+"""Reading a store takes as much memory for a large one as for a small one."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+from builders import CREATED, exhaust, manifest_of
+
+from ecm_agent.model.manifest import Selection
+from ecm_agent.sample import Shape, batches
+from ecm_agent.sample.timeline import PROJECT_ROOTS
+from ecm_agent.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEGABYTE = 1 << 20
+
+
+def shape(chunks: int) -> Shape:
+    """Make most records edges, whose batches are the largest, so that both stores have more than one full one."""
+    return Shape(chunks=chunks, text_bytes=200, dimensions=4, clusters=3, edges_per_chunk=5)
+
+
+@pytest.fixture(scope="module")
+def sizes(tmp_path_factory: pytest.TempPathFactory) -> dict[int, SqliteStore]:
+    """Give stores of about 2,000 and 20,000 records, by their number."""
+    stores = {}
+    for chunks in (280, 2800):
+        store = SqliteStore(tmp_path_factory.mktemp("sizes") / "memory.db")
+        replaced = store.replace(manifest_of([]), batches(shape(chunks)))
+        stores[sum(replaced.records.values())] = store
+    return stores
+
+
+def peak(store: SqliteStore, selection: Selection, target: Path | None = None) -> int:
+    """Give the most bytes Python held at a time while reading (and writing elsewhere) a whole store."""
+    tracemalloc.start()
+    try:
+        with store.snapshot(selection, CREATED) as snapshot:
+            if target:
+                SqliteStore(target).replace(snapshot.manifest, snapshot.batches())
+            else:
+                exhaust(snapshot)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("projects", [None, tuple(PROJECT_ROOTS)], ids=["all", "all by name"])
+def test_reading_takes_constant_memory(sizes: dict[int, SqliteStore], projects: tuple[str, ...] | None) -> None:
+    """Ten times the records, all or selected, take little memory, not much more than few that fill one batch."""
+    few, many = sizes
+    assert 1_900 < few < 2_300
+    assert 19_000 < many < 23_000
+    selection = Selection(projects=projects)
+    small, large = peak(sizes[few], selection), peak(sizes[many], selection)
+    assert large < 2.5 * small
+    assert large < 4 * MEGABYTE
+
+
+def test_writing_takes_constant_memory(sizes: dict[int, SqliteStore], tmp_path: Path) -> None:
+    """Going straight from one store into another, ten times the records take hardly more memory."""
+    small, large = (peak(store, Selection(), tmp_path / str(records)) for records, store in sizes.items())
+    assert large < 2.5 * small
+    assert large < 6 * MEGABYTE

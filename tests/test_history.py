@@ -1,0 +1,191 @@
+"""The journal: what was proved and how runs ended, in a file whose loss loses no backup."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ecm_agent.errors import EcmError
+from ecm_agent.history import History, Proof, Run
+from ecm_agent.model.names import ArchiveName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MOMENT = datetime(2025, 3, 1, 12, 30, 15, 123_456, tzinfo=UTC)
+NAME = ArchiveName("nightly", "laptop", datetime(2025, 3, 1, tzinfo=UTC))
+OTHER = ArchiveName("nightly", "laptop", datetime(2025, 3, 2, tzinfo=UTC))
+GOOD, BAD = Proof(MOMENT, ""), Proof(MOMENT, "Archive is damaged")
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "ecm-agent"
+
+
+@pytest.fixture
+def history(state_dir: Path) -> History:
+    return History(state_dir)
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def run(exit_code: int = 0, *, job: str = "nightly", verb: str = "backup", message: str = "") -> Run:
+    return Run(job, verb, MOMENT, MOMENT + timedelta(seconds=2), exit_code, message)
+
+
+def test_an_empty_journal_knows_nothing(history: History) -> None:
+    """Before anything is recorded there is no proof and no run."""
+    assert history.proofs("local:/a") == {}
+    assert history.last_run("nightly", "backup") is None
+
+
+def test_the_last_word_on_an_archive_counts(history: History) -> None:
+    """A later finding takes the place of an earlier one, for good or ill."""
+    history.record_proof("local:/a", NAME, GOOD)
+    history.record_proof("local:/a", NAME, BAD)
+    assert history.proofs("local:/a") == {str(NAME): BAD}
+    assert not history.proofs("local:/a")[str(NAME)].good
+    history.record_proof("local:/a", NAME, GOOD)
+    assert history.proofs("local:/a")[str(NAME)].good
+
+
+def test_proofs_are_of_one_destination(history: History) -> None:
+    """What was proved of a name in one destination says nothing about that name in another."""
+    history.record_proof("local:/a", NAME, GOOD)
+    history.record_proof("local:/b", NAME, BAD)
+    history.record_proof("local:/b", OTHER, GOOD)
+    history.forget("local:/a", OTHER)
+    assert history.proofs("local:/a") == {str(NAME): GOOD}
+    history.forget("local:/b", NAME)
+    assert history.proofs("local:/b") == {str(OTHER): GOOD}
+    assert history.proofs("local:/") == {}
+
+
+def test_runs_are_of_one_job_and_verb(history: History) -> None:
+    """The last run of a job is neither another job's nor another verb's."""
+    for each in (run(message="first"), run(1, message="last"), run(job="weekly"), run(verb="verify")):
+        history.record_run(each)
+    assert history.last_run("nightly", "backup") == run(1, message="last")
+    assert history.last_success("nightly", "backup") == run(message="first")
+    assert history.last_run("weekly", "restore") is None
+
+
+def test_times_come_back_to_the_microsecond(history: History) -> None:
+    """Times are given back as they were, in whatever zone they were told."""
+    elsewhere = MOMENT.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
+    history.record_proof("local:/a", NAME, Proof(elsewhere, ""))
+    assert history.proofs("local:/a")[str(NAME)].checked_at == MOMENT
+
+
+RECORD_AND_DIE = f"""
+import os, pathlib, sys
+from datetime import datetime
+from ecm_agent.history import History, Proof, Run
+from ecm_agent.model.names import ArchiveName
+history, moment = History(pathlib.Path(sys.argv[1])), datetime.fromisoformat("{MOMENT}")
+history.record_proof("local:/a", ArchiveName.parse("{NAME}"), Proof(moment, ""))
+history.record_run(Run("nightly", "backup", moment, moment, 3, "half"))
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_restart_forgets_nothing(history: History, state_dir: Path) -> None:
+    """What one process has recorded, another reads, even after the first was killed."""
+    arguments = [sys.executable, "-c", RECORD_AND_DIE, str(state_dir)]
+    ended = subprocess.run(arguments, check=False)
+    assert ended.returncode == -9
+    assert history.proofs("local:/a") == {str(NAME): GOOD}
+    assert history.last_run("nightly", "backup") == Run("nightly", "backup", MOMENT, MOMENT, 3, "half")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def scribble(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xa5" * (len(content) - 4096)
+    path.write_bytes(content)
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"this was a journal once")
+
+
+@pytest.mark.parametrize("damage", [cut, scribble, overwrite], ids=["cut short", "pages lost", "another file"])
+@pytest.mark.usefixtures("open_umask")
+def test_a_damaged_journal_is_set_aside(history: History, state_dir: Path, damage: Callable[[Path], None]) -> None:
+    """A damaged journal is kept under another name, and a new private one begun: no backup fails for want of notes."""
+    history.record_proof("local:/a", NAME, GOOD)
+    journal = state_dir / "history.db"
+    damage(journal)
+    damaged = journal.read_bytes()
+    history.record_proof("local:/a", OTHER, GOOD)
+    assert history.proofs("local:/a") == {str(OTHER): GOOD}
+    (aside,) = state_dir.glob("history.db.damaged-*")
+    assert aside.read_bytes() == damaged
+    assert journal.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_file_is_an_empty_journal(history: History, state_dir: Path) -> None:
+    """A journal of no bytes at all is taken for a new one."""
+    state_dir.mkdir(parents=True)
+    (state_dir / "history.db").touch()
+    assert history.proofs("local:/a") == {}
+    assert [path.name for path in state_dir.iterdir()] == ["history.db"]
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_the_journal_is_private(history: History, state_dir: Path) -> None:
+    """Whatever the umask, only the owner can read the journal and the directories made for it."""
+    history.record_run(run())
+    assert (state_dir / "history.db").stat().st_mode & 0o777 == 0o600
+    assert state_dir.stat().st_mode & 0o777 == 0o700
+    assert state_dir.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_journal_that_cannot_be_written_is_named(history: History, state_dir: Path) -> None:
+    """Where the journal cannot be, the error says where and why, in words."""
+    state_dir.parent.mkdir()
+    state_dir.write_bytes(b"a file in the directory's place")
+    with pytest.raises(EcmError, match=f"{state_dir}/history.db cannot be used: [A-Z]") as caught:
+        history.proofs("local:/a")
+    assert caught.value.hint
+
+
+def test_a_foreign_database_is_not_touched(history: History, state_dir: Path) -> None:
+    """A database that is no journal of ours is reported, and neither changed nor moved away."""
+    state_dir.mkdir(parents=True)
+    path = state_dir / "history.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE mine (x); PRAGMA user_version = 7")
+    before = path.read_bytes()
+    with pytest.raises(EcmError, match="no such table"):
+        history.record_run(run())
+    assert path.read_bytes() == before
+    assert [each.name for each in state_dir.iterdir()] == ["history.db"]
+
+
+def test_names_that_are_not_utf_8_are_recorded(history: History) -> None:
+    """A path of bytes that are no text can be part of a label and of a message."""
+    label = os.fsdecode(b"local:/backups/\xff")
+    history.record_proof(label, NAME, GOOD)
+    assert history.proofs(label) == {str(NAME): GOOD}
+    history.record_run(run(message=f"{label} is full"))
+    last = history.last_run("nightly", "backup")
+    assert last
+    assert last.message == "local:/backups/\\udcff is full"

@@ -1,0 +1,105 @@
+"""A place for jobs to work in: a small store, destinations in memory, a journal, a clock that stands still."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import builders
+from fakes import ManualClock, MemoryDestination
+
+from ecm_agent.history import History, Proof
+from ecm_agent.jobs.job import Context, Job
+from ecm_agent.jobs.progress import Silent
+from ecm_agent.model.manifest import Selection
+from ecm_agent.model.names import ArchiveName
+from ecm_agent.retention import Policy
+from ecm_agent.secret import Secret
+from ecm_agent.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from ecm_agent.destination.base import Destination
+    from ecm_agent.jobs.progress import Progress
+
+PASSWORD = Secret("correct horse battery staple")
+
+_HOLD = """
+import pathlib, sys
+from ecm_agent.lock import held
+with held(pathlib.Path(sys.argv[1]), "the job"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@dataclass
+class Workplace:
+    """What the tests of jobs share. `home` is an empty directory; the store in it holds `builders.memory()`."""
+
+    home: Path
+    clock: ManualClock = field(default_factory=ManualClock)
+    memory: MemoryDestination = field(default_factory=MemoryDestination)
+    progress: Progress = field(default_factory=Silent)
+
+    def __post_init__(self) -> None:
+        self.store = SqliteStore(self.home / "memory.db")
+        builders.fill(self.store, builders.memory())
+        self.state_dir = self.home / "state"
+        self.history = History(self.state_dir)
+
+    def job(self, *destinations: Destination, policy: Policy | None = None) -> Job:
+        """Give the job "nightly" of the host "laptop"; its destinations are called "d0", "d1" and so on."""
+        places = destinations or (self.memory,)
+        return Job(
+            name="nightly",
+            host="laptop",
+            store=self.store,
+            selection=Selection(),
+            compression="none",
+            policy=policy or Policy(keep_last=1),
+            timezone=ZoneInfo("UTC"),
+            destinations={f"d{number}": place for number, place in enumerate(places)},
+            state_dir=self.state_dir,
+        )
+
+    def context(self, password: Secret | None = PASSWORD) -> Context:
+        return Context(self.history, self.clock, self.progress, password)
+
+    def plant(
+        self, name: ArchiveName, *, proved: bool = True, fault: str = "", destination: MemoryDestination | None = None
+    ) -> ArchiveName:
+        """Put something under an archive's name, with a proof on record, a fault, or nothing."""
+        place = destination or self.memory
+        place.archives[name] = b"an archive, for all that the journal knows"
+        if proved or fault:
+            self.history.record_proof(place.label, name, Proof(name.created, fault))
+        return name
+
+    def files(self) -> dict[Path, bytes]:
+        """Give every file below the state directory."""
+        return {path: path.read_bytes() for path in self.state_dir.rglob("*") if path.is_file()}
+
+
+def archive(created: datetime, *, job: str = "nightly", host: str = "laptop") -> ArchiveName:
+    return ArchiveName(job, host, created.replace(microsecond=0))
+
+
+@contextmanager
+def held_elsewhere(lock: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Let another process hold a lock during the block."""
+    arguments = [sys.executable, "-c", _HOLD, str(lock)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        try:
+            yield holder
+        finally:
+            holder.kill()
