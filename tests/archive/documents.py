@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec.inspect
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from msgspec import UNSET
 from vectors.memory import manifest
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ecm_agent.archive import Archive
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.secret import Secret
+
+SLOW = [HealthCheck.too_slow]
+"""To draw a whole memory takes its time on a busy machine, which is no defect."""
 
 INTEGERS = st.sampled_from([-(2**63), -1, 0, 1, 2**53 + 1, 2**63 - 1]) | st.integers(-(2**63), 2**63 - 1)
 FLOATS = st.sampled_from([-0.0, 5e-324, 1e16, 1e22, 0.1 + 0.2, -1.7976931348623157e308]) | st.floats(

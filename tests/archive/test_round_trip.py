@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from archive.documents import (
+    SLOW,
     by_section,
     document_of,
     everything,
@@ -41,7 +42,7 @@ def one_key() -> Iterator[None]:
 
 
 @given(memories(), st.sampled_from(COMPRESSIONS), st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=SLOW)
 def test_any_memory_comes_back_as_it_was(batches: list[Batch], compression: Compression, encrypted: bool) -> None:
     """Every record of every kind comes back with every value it had, compressed or not, encrypted or not."""
     file, written = io.BytesIO(), manifest_of(batches)
@@ -53,7 +54,7 @@ def test_any_memory_comes_back_as_it_was(batches: list[Batch], compression: Comp
 
 
 @given(memories())
-@settings(max_examples=25)
+@settings(max_examples=25, suppress_health_check=SLOW)
 def test_a_document_is_standard_json(batches: list[Batch]) -> None:
     """Any JSON parser reads an unencrypted archive and finds the head and the records where they belong."""
     value = json.loads(document_of(batches), parse_constant=pytest.fail)

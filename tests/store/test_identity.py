@@ -12,11 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import Trip, execute, fill, memory, rows_of, through_archive
+from builders import Trip, contents, execute, fill, memory, rows_of, through_archive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecm_agent.errors import StoreUnreadable
+from ecm_agent.model.records import Chunk, Cluster, Edge, Membership
 from ecm_agent.sample import Shape, batches
 from ecm_agent.store import connection
 from ecm_agent.store.schema import CREATE_STORE, MEMBERSHIPS, TABLES
@@ -260,6 +261,24 @@ def test_rows_with_odd_ids_stay_linked(tmp_path: Path, name: str) -> None:
     )
     trip = there.run()
     assert (trip.manifest.edge_count, trip.manifest.membership_count, trip.manifest.dangling) == (4, 3, {})
+
+
+def test_a_plain_reader_finds_the_same_odd_id_everywhere(tmp_path: Path) -> None:
+    """A reader that knows only plain fields sees one readable id for a chunk wherever it is named."""
+    there = course(tmp_path)
+    execute(
+        there.source.path,
+        f"UPDATE chunks SET id = {SURROGATE} WHERE id = 'c1'",
+        f"UPDATE edges SET source_chunk_id = {SURROGATE} WHERE source_chunk_id = 'c1'",
+        f"UPDATE edges SET target_chunk_id = {SURROGATE} WHERE target_chunk_id = 'c1'",
+        f"UPDATE chunk_clusters SET chunk_id = {SURROGATE} WHERE chunk_id = 'c1'",
+    )
+    records = contents(there.source)
+    plain = "SECRET" + 3 * "\ufffd"
+    assert [record.id for record in records if isinstance(record, Chunk)][1] == plain
+    assert [record.source for record in records if isinstance(record, Edge)][1] == plain
+    assert [record.member_chunk_ids for record in records if isinstance(record, Cluster)][1] == [plain]
+    assert [record.chunk_id for record in records if isinstance(record, Membership)][2] == plain
 
 
 def test_rows_without_an_id_are_several(tmp_path: Path) -> None:
