@@ -86,3 +86,9 @@ class AlreadyExists(DestinationRefused):
     """A destination already holds an archive of that name; archives are never overwritten (exit 15)."""
 
     kind = "already_exists"
+
+
+class Retained(DestinationRefused):
+    """A destination keeps an archive because it is locked against deletion, as it was told to (exit 15)."""
+
+    kind = "retained"
