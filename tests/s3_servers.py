@@ -72,15 +72,21 @@ class Exchange(BaseHTTPRequestHandler):
     """One request on its way to the server behind; a script may answer it, spoil it or let it pass."""
 
     protocol_version = "HTTP/1.1"
-    body: bytes
+    _body: bytes | None = None
+
+    @property
+    def body(self) -> bytes:
+        """What the client sends; read from it only when somebody wants to know."""
+        if self._body is None:
+            self._body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        return self._body
 
     def handle_any(self) -> None:
         server = self.server
         assert isinstance(server, Proxy)
-        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._body = None
         with server.lock:
-            server.seen.append(f"{self.command} {self.path}")
-            server.headers.append(dict(self.headers.items()))
+            server.seen.append((self.command, {name.lower(): value for name, value in self.headers.items()}))
         if not server.script(self):
             self.answer(*self.forwarded())
 
@@ -111,6 +117,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def refuse(self, status: int, code: str, message: str = "") -> bool:
         """Answer with an error of S3's kind; gives true, so that a script can return it."""
+        assert self.body is not None  # a client that is still sending would not see the answer
         text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
         self.answer(status, [("Content-Type", "application/xml")], b"" if self.command == "HEAD" else text)
         return True
@@ -130,8 +137,7 @@ class Proxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Exchange)
         self.behind = behind
         self.script = script
-        self.seen: list[str] = []
-        self.headers: list[dict[str, str]] = []
+        self.seen: list[tuple[str, dict[str, str]]] = []
         self.lock = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_port}"
 

@@ -185,7 +185,7 @@ def _meaning(error: ClientError, code: str) -> _Meaning:
         return _KMS
     if code in _MEANINGS:
         return _MEANINGS[code]
-    if "object lock" in text_of(error) and "checksum" not in text_of(error):
+    if re.search("object ?lock", text_of(error)) and "checksum" not in text_of(error):
         return _LOCK
     status = status_of(error)
     if status in _PASSING or (status >= _SERVER and status != _NOT_IMPLEMENTED):
@@ -204,5 +204,5 @@ def _region(response: Any) -> str:  # noqa: ANN401 (the library's own shape)
 
 def _shown(said: str) -> str:
     """Make a server's words fit for a message: one line, not long, and no word that could be a key."""
-    words = ("…" if re.search("[A-Za-z0-9/+=]{16}", word) else word for word in said.split())
+    words = ("…" if re.search("[A-Z0-9]{16}|[A-Za-z0-9/+=]{32}", word) else word for word in said.split())
     return " ".join(words)[:_LONGEST].rstrip(". ")
