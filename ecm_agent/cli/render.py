@@ -72,6 +72,8 @@ def rotated(result: Rotation, *, dry_run: bool) -> Iterator[str]:
 def _rotated(result: Rotation) -> Iterator[str]:
     for name in result.removed:
         yield f"removed {name}: no rule keeps it"
+    for why in result.retained.values():
+        yield f"retained: {why}"
     for name, why in result.failures.items():
         yield f"could not remove {name}: {why}"
 

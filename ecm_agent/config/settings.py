@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ecm_agent.config.destinations import DestinationSettings, Section
 from ecm_agent.config.values import (
     Count,
     CountOfSome,
@@ -41,12 +41,6 @@ DEFAULT_STORE = Path("~/.ecm/memory.db")
 DEFAULT_BACKUPS = Path("~/.ecm/backups")
 DEFAULT_RETENTION = {"keep_daily": 7, "keep_weekly": 4, "keep_monthly": 12}
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, and no error shows the value it is about."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class StoreSettings(Section):
@@ -87,16 +81,6 @@ class PasswordSettings(Section):
         if len(self.model_fields_set) != 1:
             raise plain("must have exactly one of the keys env, file, command and credential")
         return self
-
-
-class LocalDestinationSettings(Section):
-    """A directory that keeps archives."""
-
-    type: Literal["local"] = Field(default="local", description="The kind of destination: local, a directory.")
-    path: Path = Field(description="The directory. It is made, readable by its owner only, when it is missing.")
-
-
-DestinationSettings: TypeAlias = LocalDestinationSettings
 
 
 class RetentionSettings(Section):

@@ -91,9 +91,28 @@ CredentialName = Annotated[
     *_text(r"[A-Za-z0-9_@:-][A-Za-z0-9_.@:-]*", "must be the name of a credential, not a path and not its value"),
 ]
 Span = Annotated[str, *_text("[1-9][0-9]{0,4}[hdw]", "must be a number of hours, days or weeks such as 36h, 14d or 2w")]
+Size = Annotated[str, *_text("[1-9][0-9]{0,5}(?:KiB|MiB|GiB)", "must be a size such as 512KiB, 16MiB or 1GiB")]
+BucketName = Annotated[
+    str, *_text("[A-Za-z0-9][A-Za-z0-9._-]{1,62}", "must be a bucket's name: 3 to 63 letters, digits, ., _ and -")
+]
+Prefix = Annotated[
+    str, *_text("[A-Za-z0-9_.=/-]{0,512}", "must be of letters, digits, _, ., = and -, with / between them")
+]
+Address = Annotated[
+    str,
+    *_text(
+        r"https?://[A-Za-z0-9._\[\]:-]+(?:/[^@\s]*)?",
+        "must be an http or https address, without credentials in it",
+    ),
+]
 Count = Annotated[int, Field(ge=0), BeforeValidator(_not_true_or_false)]
 CountOfSome = Annotated[int, Field(ge=1), BeforeValidator(_not_true_or_false)]
 Names = Annotated[
     list[str], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True}), SEPARATED_BY_COMMAS
 ]
 Zone = Annotated[str, AfterValidator(_zone)]
+
+
+def size_in_bytes(size: str) -> int:
+    """Read what `Size` allows."""
+    return int(size[:-3]) << {"KiB": 10, "MiB": 20, "GiB": 30}[size[-3:]]

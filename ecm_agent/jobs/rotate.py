@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ecm_agent.errors import EcmError
+from ecm_agent.errors import EcmError, Retained
 from ecm_agent.lock import held
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.retention import Candidate, Decision, plan
@@ -29,6 +29,8 @@ class Rotation(Struct, frozen=True):
     removed: list[str]
     failures: dict[str, str]
     """Archive name → why it could not be removed."""
+    retained: dict[str, str] = {}
+    """Archive name → what locks it for now; no failure: it goes when its lock has ended."""
 
 
 def rotation_plan(job: Job, destination: Destination, history: History, now: datetime) -> list[Decision]:
@@ -45,7 +47,7 @@ def rotate(job: Job, destination: str, context: Context) -> Rotation:
     """Remove what the plan says, oldest first, so that a rotation cut short has removed what mattered least."""
     place = job.destinations[destination]
     decisions = rotation_plan(job, place, context.history, context.clock.now())
-    removed, failures = [], {}
+    removed, failures, retained = [], {}, {}
     for decision in reversed(decisions):
         name = ArchiveName.parse(decision.candidate.name)
         if decision.keep or name is None:
@@ -54,9 +56,11 @@ def rotate(job: Job, destination: str, context: Context) -> Rotation:
             place.delete(name)
             context.history.forget(place.label, name)
             removed.append(str(name))
+        except Retained as error:
+            retained[str(name)] = error.message
         except EcmError as error:
             failures[str(name)] = error.message
-    return Rotation(destination, decisions, removed, failures)
+    return Rotation(destination, decisions, removed, failures, retained)
 
 
 def rotate_all(job: Job, context: Context, *, dry_run: bool) -> Iterator[Rotation]:

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic_core import PydanticUndefined
 
+from ecm_agent.config.destinations import S3DestinationSettings
 from ecm_agent.config.keys import leaves
 from ecm_agent.config.loading import load
 from ecm_agent.config.schema import json_schema
+from ecm_agent.destination.s3 import ObjectLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +89,24 @@ def test_what_is_commented_out_in_the_example_works_too(tmp_path: Path, source: 
     assert getattr(settings.password, source)
     assert (settings.timezone, settings.host) == ("Europe/Berlin", "laptop")
     assert settings.jobs["default"].retention.keep_within == "14d"
+
+
+def test_the_bucket_of_the_example_works_too(tmp_path: Path) -> None:
+    """Uncommented, its lines are a destination; those with a default have the default for their example."""
+    head, _, rest = EXAMPLE.read_text(encoding="utf-8").partition("  #offsite:\n")
+    block, _, tail = rest.partition("\n# What to back up")
+    block = re.sub(r"^( +)#(?=[a-z_]+:)", r"\1", block, flags=re.MULTILINE)
+    file = tmp_path / "conf.yaml"
+    file.write_text(f"{head}  offsite:\n{block}\n# What to back up{tail}")
+    place = load(file, environ={"HOME": "/home/me"}, cwd=tmp_path).settings.destinations["offsite"]
+    assert isinstance(place, S3DestinationSettings)
+    assert place.model_fields_set == set(S3DestinationSettings.model_fields)
+    for key, field in S3DestinationSettings.model_fields.items():
+        if field.default not in (None, PydanticUndefined, "") and key != "sse":
+            assert getattr(place, key) == field.default, key
+    assert place.options().object_lock == ObjectLock("GOVERNANCE", 30)
+    assert place.options().part_size == 8 << 20
+    assert place.options().upload_limit == 4 << 20
 
 
 def test_the_example_mentions_every_key() -> None:
