@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ecm_agent import __version__
-from ecm_agent.cli import archives, backups, configuration, demonstration
+from ecm_agent.cli import archives, backups, configuration, demonstration, destinations
 
 app = typer.Typer(
     name="ecm-agent",
@@ -23,6 +23,7 @@ for group in (archives, backups, demonstration):
 app.command("import")(archives.import_)
 app.command("list")(backups.list_)
 app.add_typer(configuration.app, name="config")
+app.add_typer(destinations.app, name="destination")
 
 
 def main() -> None:

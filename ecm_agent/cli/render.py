@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from ecm_agent.cli.screen import Screen
+    from ecm_agent.destination.finding import Finding
     from ecm_agent.jobs.backup import BackedUp, Delivery
     from ecm_agent.jobs.export import Exported
     from ecm_agent.jobs.restore import Restored
@@ -85,6 +86,13 @@ def decisions(plan: Sequence[Decision]) -> Iterator[str]:
         for one in plan
     ]
     return table(("ARCHIVE", "", "BECAUSE"), rows)
+
+
+def probed(findings: Iterable[Finding]) -> Iterator[str]:
+    for one in findings:
+        yield f"  {one.outcome:<8} {one.check:<20} {one.found}"
+        if one.advice:
+            yield f"           {'':<20} → {one.advice}"
 
 
 def listed(kept: Sequence[Kept], zone: ZoneInfo) -> Iterator[str]:

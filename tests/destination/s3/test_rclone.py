@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -271,3 +272,39 @@ def test_trouble_with_staging_is_said_to_be_ours(bucket: S3Destination, tmp_path
     with pytest.raises(DestinationUnavailable, match="cannot be kept in") as caught:
         elsewhere.open(archive_name())
     assert "state_dir" in caught.value.hint
+
+
+def test_the_library_is_loaded_only_for_a_bucket(tmp_path: Path) -> None:
+    """With local destinations only, `list` and `status` do not even look at the library of buckets."""
+    file = tmp_path / "conf.yaml"
+    file.write_text(f"{{store: {{path: m.db}}, state_dir: {tmp_path}, destinations: {{disk: {{path: disk}}}}}}")
+    for command in ("list", "status"):
+        arguments = [sys.executable, "-X", "importtime", "-m", "ecm_agent", command, "--config", str(file)]
+        done = subprocess.run(arguments, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+        assert "ecm_agent" in loaded
+        assert not loaded & {"boto3", "botocore", "urllib3"}
+
+
+def test_a_backup_goes_to_a_bucket_and_comes_back(server: RcloneServer, options: S3Options, tmp_path: Path) -> None:
+    """The program itself, with a directory and a bucket: backed up, read back and proved in both, listed, restored."""
+    environ = {**os.environ, "ECM_EXPORT_PASSWORD": "correct-horse", "HOME": str(tmp_path)}
+    file = tmp_path / "conf.yaml"
+    file.write_text(
+        f"{{store: {{path: memory.db}}, state_dir: state, destinations: {{disk: {{path: disk}}, offsite: {{type: s3, "
+        f"bucket: {BUCKET}, prefix: {options.prefix}, endpoint_url: '{server.url}'}}}}}}"
+    )
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "ecm_agent", *arguments, "--config", str(file)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environ, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert server.secret_key not in done.stdout + done.stderr
+        return done.stdout
+
+    run("init")
+    assert run("backup").count("proved  ") == 2
+    assert run("list", "--from", "offsite").count(".ecm") == 1
+    run("verify", "latest", "--from", "offsite")
+    run("restore", "latest", "--from", "offsite", "--force")
