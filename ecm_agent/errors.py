@@ -99,3 +99,9 @@ class Skipped(EcmError):
 
     exit_code = 75
     kind = "skipped"
+
+
+class Retained(DestinationRefused):
+    """A destination keeps an archive because it is locked against deletion, as it was told to (exit 15)."""
+
+    kind = "retained"

@@ -12,6 +12,8 @@ from ecm_agent import log
 from ecm_agent.clock import SystemClock
 from ecm_agent.config.addresses import notify_addresses, ping_address, secret_variables
 from ecm_agent.destination.local import LocalDestination
+from ecm_agent.destination.retrying import RetryingDestination
+from ecm_agent.destination.s3 import S3Destination
 from ecm_agent.errors import NotFound
 from ecm_agent.history import History
 from ecm_agent.jobs.job import Context, Job, Verification
@@ -107,7 +109,10 @@ def safety(settings: Settings, *, wanted: bool) -> Safety:
 
 
 def _destination(settings: Settings, name: str) -> Destination:
-    return LocalDestination(settings.destinations[name].path)
+    keys = settings.destinations[name]
+    if keys.type == "local":
+        return LocalDestination(keys.path)
+    return RetryingDestination(S3Destination(keys.options(), staging=settings.state_dir / "staging"))
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> NotFound:

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ecm_agent import __version__
-from ecm_agent.cli import archives, backups, configuration, daemon, demonstration
+from ecm_agent.cli import archives, backups, configuration, daemon, demonstration, destinations
 
 app = typer.Typer(
     name="ecm-agent",
@@ -22,6 +22,7 @@ app = typer.Typer(
 for name, command in (archives.COMMANDS | backups.COMMANDS | daemon.COMMANDS | demonstration.COMMANDS).items():
     app.command(name)(command)
 app.add_typer(configuration.app, name="config")
+app.add_typer(destinations.app, name="destination")
 
 
 def main() -> None:

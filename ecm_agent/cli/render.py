@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from ecm_agent.cli.screen import Screen
+    from ecm_agent.destination.finding import Finding
     from ecm_agent.jobs.backup import BackedUp
     from ecm_agent.jobs.deliver import Delivery
     from ecm_agent.jobs.export import Exported
@@ -91,6 +92,8 @@ def _rotated(result: Rotation) -> Iterator[str]:
         yield from _failed("could not rotate", result.error, result.hint)
     for name in result.removed:
         yield f"removed {name}: no rule keeps it"
+    for why in result.retained.values():
+        yield f"retained: {why}"
     for name, why in result.failures.items():
         yield f"could not remove {name}: {why}"
 
@@ -102,6 +105,13 @@ def decisions(plan: Sequence[Decision]) -> Iterator[str]:
         for one in plan
     ]
     return table(("ARCHIVE", "", "BECAUSE"), rows)
+
+
+def probed(findings: Iterable[Finding]) -> Iterator[str]:
+    for one in findings:
+        yield f"  {one.outcome:<8} {one.check:<20} {one.found}"
+        if one.advice:
+            yield f"           {'':<20} → {one.advice}"
 
 
 def listed(kept: Sequence[Kept], zone: ZoneInfo) -> Iterator[str]:

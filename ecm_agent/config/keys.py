@@ -37,7 +37,8 @@ def is_path(path: KeyPath) -> bool:
 
 def known(path: KeyPath) -> list[str]:
     """Give the fixed keys of a section, in the order of the schema; none for a section that is keyed by names."""
-    return [key for member in _members(type_at(path)) if _is_section(member) for key in _fields(member)]
+    sections = [member for member in _members(type_at(path)) if _is_section(member)]
+    return list(dict.fromkeys(key for section in sections for key in _fields(section)))
 
 
 def leaves(values: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+from ecm_agent.config.destinations import KINDS
 from ecm_agent.config.keys import KeyPath, known, nearest
 from ecm_agent.config.layers import Problem
 
@@ -34,6 +35,7 @@ _TEXTS = {
     "dict_type": _SECTION,
     "model_type": _SECTION,
     "model_attributes_type": _SECTION,
+    "union_tag_invalid": f"must be {' or '.join(KINDS)}",
     "plain": "{text}",
 }
 
@@ -43,7 +45,7 @@ def of_validation(
 ) -> Iterator[Problem]:
     """Give a problem for each finding of the library. `names` as for `keys.nearest`."""
     for detail in error.errors(include_url=False):
-        path = tuple(part for part in detail["loc"] if isinstance(part, str) and part != "[key]")
+        path = _path(detail)
         yield Problem(path, origin(path), _text(detail, path, names))
 
 
@@ -67,6 +69,15 @@ def unknown_destinations(values: Mapping[str, Any], origin: Callable[[KeyPath], 
             if isinstance(name, str) and name not in there:
                 path = ("jobs", job, "destinations")
                 yield Problem(path, origin(path), f"there is no destination {name}{_like(name, list(there))}")
+
+
+def _path(detail: ErrorDetails) -> KeyPath:
+    path = tuple(part for part in detail["loc"] if isinstance(part, str) and part != "[key]")
+    if detail["type"] == "union_tag_invalid":
+        return (*path, "type")
+    if path[:1] == ("destinations",) and path[2:3] and path[2] in KINDS:  # which the library puts in, as if a key
+        return path[:2] + path[3:]
+    return path
 
 
 def _text(detail: ErrorDetails, path: KeyPath, names: Mapping[str, list[str]]) -> str:

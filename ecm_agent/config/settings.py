@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ecm_agent.config.destinations import DestinationSettings, Section
 from ecm_agent.config.values import (
     Commands,
     Count,
@@ -35,6 +35,7 @@ from ecm_agent.config.values import (
     VariableName,
     Zone,
     plain,
+    size_in_bytes,
     span_of,
 )
 from ecm_agent.errors import UsageError
@@ -47,12 +48,6 @@ DEFAULT_STORE = Path("~/.ecm/memory.db")
 DEFAULT_BACKUPS = Path("~/.ecm/backups")
 DEFAULT_SCHEDULE = "0 2 * * *"
 DEFAULT_RETENTION = {"keep_daily": 7, "keep_weekly": 4, "keep_monthly": 12}
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, and no error shows the value it is about."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class StoreSettings(Section):
@@ -93,16 +88,6 @@ class PasswordSettings(Section):
         if len(self.model_fields_set) != 1:
             raise plain("must have exactly one of the keys env, file, command and credential")
         return self
-
-
-class LocalDestinationSettings(Section):
-    """A directory that keeps archives."""
-
-    type: Literal["local"] = Field(default="local", description="The kind of destination: local, a directory.")
-    path: Path = Field(description="The directory. It is made, readable by its owner only, when it is missing.")
-
-
-DestinationSettings: TypeAlias = LocalDestinationSettings
 
 
 class RetentionSettings(Section):
@@ -255,7 +240,7 @@ class StagingSettings(Section):
 
     def bytes(self) -> int:
         """Give the limit in bytes."""
-        return int(self.limit[:-3]) << {"MiB": 20, "GiB": 30}[self.limit[-3:]]
+        return size_in_bytes(self.limit)
 
 
 class JobSettings(Section):

@@ -136,25 +136,36 @@ Duration = Annotated[
     str,
     *_text("[1-9][0-9]{0,5}[smhd]", "must be a number of seconds, minutes, hours or days such as 30s, 5m, 2h or 1d"),
 ]
-Size = Annotated[str, *_text("[1-9][0-9]{0,5}(MiB|GiB)", "must be a size such as 500MiB or 8GiB")]
 ScheduleText = Annotated[
     str,
     BeforeValidator(_every),
     AfterValidator(_schedule),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string"},
-                {"type": "object", "properties": {"every": {"type": "string"}}, "required": ["every"]},
-            ]
-        }
-    ),
+    WithJsonSchema({"type": ["string", "object"], "properties": {"every": {"type": "string"}}}),
 ]
 SecretText = Annotated[SecretStr, Field(min_length=1), PlainSerializer(lambda _: HIDDEN, when_used="json")]
 Commands = Annotated[list[Annotated[list[str], Field(min_length=1)]], BeforeValidator(_commands), Field(repr=False)]
+Size = Annotated[str, *_text("[1-9][0-9]{0,5}(?:KiB|MiB|GiB)", "must be a size such as 512KiB, 16MiB or 1GiB")]
+BucketName = Annotated[
+    str, *_text("[A-Za-z0-9][A-Za-z0-9._-]{1,62}", "must be a bucket's name: 3 to 63 letters, digits, ., _ and -")
+]
+Prefix = Annotated[
+    str, *_text("[A-Za-z0-9_.=/-]{0,512}", "must be of letters, digits, _, ., = and -, with / between them")
+]
+Address = Annotated[
+    str,
+    *_text(
+        r"https?://[A-Za-z0-9._\[\]:-]+(?:/[^@\s]*)?",
+        "must be an http or https address, without credentials in it",
+    ),
+]
 Count = Annotated[int, Field(ge=0), BeforeValidator(_not_true_or_false)]
 CountOfSome = Annotated[int, Field(ge=1), BeforeValidator(_not_true_or_false)]
 Names = Annotated[
     list[str], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True}), SEPARATED_BY_COMMAS
 ]
 Zone = Annotated[str, AfterValidator(_zone)]
+
+
+def size_in_bytes(size: str) -> int:
+    """Read what `Size` allows."""
+    return int(size[:-3]) << {"KiB": 10, "MiB": 20, "GiB": 30}[size[-3:]]

@@ -46,24 +46,24 @@ class LocalDestination:
 
     def __init__(self, path: Path) -> None:
         """Take the directory's path as it is: nothing is expanded, nothing is touched."""
-        self._path = path
+        self.path = path
         self.label = f"local:{path}"
 
     def put(self, name: ArchiveName, source: BinaryIO) -> None:
         with ExitStack() as stack:
-            with _explained(self.label):
-                private_directory(self._path)
-                file = stack.enter_context(new_file(self._path / str(name), overwrite=False))
-            while block := source.read(_BLOCK):  # outside `_explained`: its errors are none of ours
-                with _explained(self.label):
+            with explained(self.label):
+                private_directory(self.path)
+                file = stack.enter_context(new_file(self.path / str(name), overwrite=False))
+            while block := source.read(_BLOCK):  # outside `explained`: its errors are none of ours
+                with explained(self.label):
                     file.write(block)
-            with _explained(self.label, taken=name):
+            with explained(self.label, taken=name):
                 stack.pop_all().close()
 
     def open(self, name: ArchiveName) -> io.BufferedReader:
-        with _explained(self.label, missing=name):
+        with explained(self.label, missing=name):
             # O_NONBLOCK: opening a pipe would wait for its writer.
-            descriptor = os.open(self._path / str(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(self.path / str(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise DestinationRefused(
@@ -73,11 +73,11 @@ class LocalDestination:
         return io.BufferedReader(_StoredFile(descriptor, self.label), _BLOCK)
 
     def list(self) -> Listing:
-        with _explained(self.label):
+        with explained(self.label):
             return in_time_order(self._stored())
 
     def _stored(self) -> Iterator[Stored]:
-        with suppress(FileNotFoundError), os.scandir(self._path) as entries:
+        with suppress(FileNotFoundError), os.scandir(self.path) as entries:
             for entry in entries:
                 name = ArchiveName.parse(entry.name)
                 if name is None or not entry.is_file(follow_symlinks=False):
@@ -86,13 +86,13 @@ class LocalDestination:
                     yield Stored(name, entry.stat(follow_symlinks=False).st_size)
 
     def delete(self, name: ArchiveName) -> None:
-        with _explained(self.label):
-            (self._path / str(name)).unlink(missing_ok=True)
+        with explained(self.label):
+            (self.path / str(name)).unlink(missing_ok=True)
 
     def check(self) -> None:
-        with _explained(self.label):
-            private_directory(self._path)
-            with tempfile.TemporaryFile(dir=self._path) as probe:
+        with explained(self.label):
+            private_directory(self.path)
+            with tempfile.TemporaryFile(dir=self.path) as probe:
                 probe.write(_PROBE)
                 probe.flush()
                 os.fsync(probe.fileno())
@@ -110,16 +110,16 @@ class _StoredFile(io.FileIO):
         self._label = label
 
     def readinto(self, buffer: WriteableBuffer, /) -> int | None:
-        with _explained(self._label):
+        with explained(self._label):
             return super().readinto(buffer)
 
     def readall(self) -> bytes:
-        with _explained(self._label):
+        with explained(self._label):
             return super().readall()
 
 
 @contextmanager
-def _explained(label: str, *, taken: ArchiveName | None = None, missing: ArchiveName | None = None) -> Iterator[None]:
+def explained(label: str, *, taken: ArchiveName | None = None, missing: ArchiveName | None = None) -> Iterator[None]:
     """Turn an `OSError` into one of ours; `taken` and `missing` name the archive that it can be about."""
     try:
         yield

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from ecm_agent.errors import EcmError
+from ecm_agent.errors import EcmError, Retained
 from ecm_agent.lock import held
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.retention import Candidate, Decision, plan
@@ -34,6 +34,8 @@ class Rotation(Struct, frozen=True):
     hint: str = ""
     exit_code: int = 0
     """The error's."""
+    retained: dict[str, str] = {}
+    """Archive name → what locks it for now; no failure: it goes when its lock has ended."""
 
 
 def rotation_plan(job: Job, destination: Destination, history: History, now: datetime) -> list[Decision]:
@@ -53,7 +55,7 @@ def rotate(job: Job, destination: str, context: Context) -> Rotation:
     """
     place = job.destinations[destination]
     rotation = decided(job, destination, context)
-    removed, failures = [], {}
+    removed, failures, retained = [], {}, {}
     for decision in reversed(rotation.decisions):
         name = ArchiveName.parse(decision.candidate.name)
         if decision.keep or name is None:
@@ -62,9 +64,11 @@ def rotate(job: Job, destination: str, context: Context) -> Rotation:
             place.delete(name)
             context.history.forget(place.label, name)
             removed.append(str(name))
+        except Retained as error:
+            retained[str(name)] = error.message
         except EcmError as error:
             failures[str(name)] = error.message
-    return structs.replace(rotation, removed=removed, failures=failures)
+    return structs.replace(rotation, removed=removed, failures=failures, retained=retained)
 
 
 def decided(job: Job, destination: str, context: Context) -> Rotation:

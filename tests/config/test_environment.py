@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecm_agent.config.destinations import LocalDestinationSettings, ObjectLockSettings, S3DestinationSettings
 from ecm_agent.config.loading import load
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ecm_agent.config.settings import Settings
 
 
@@ -52,8 +52,25 @@ def test_case_does_not_matter_in_names_of_variables(tmp_path: Path) -> None:
 def test_the_default_destination_can_be_moved_by_one_variable(tmp_path: Path) -> None:
     """A container needs no file to keep its archives elsewhere."""
     moved = settings(tmp_path, ECM_AGENT_DESTINATIONS__LOCAL__PATH="/backups")
-    assert str(moved.destinations["local"].path) == "/backups"
+    assert moved.destinations["local"] == LocalDestinationSettings(path=Path("/backups"))
     assert moved.jobs["default"].destinations == ["local"]
+
+
+def test_a_bucket_can_be_had_by_variables_alone(tmp_path: Path) -> None:
+    """Every key of a bucket has a variable, its lock as well."""
+    found = settings(
+        tmp_path,
+        ECM_AGENT_DESTINATIONS__OFFSITE__TYPE="s3",
+        ECM_AGENT_DESTINATIONS__OFFSITE__BUCKET="backups",
+        ECM_AGENT_DESTINATIONS__OFFSITE__PATH_STYLE="true",
+        ECM_AGENT_DESTINATIONS__OFFSITE__PARALLEL="2",
+        ECM_AGENT_DESTINATIONS__OFFSITE__OBJECT_LOCK__MODE="GOVERNANCE",
+        ECM_AGENT_DESTINATIONS__OFFSITE__OBJECT_LOCK__DAYS="30",
+    )
+    place = found.destinations["offsite"]
+    assert isinstance(place, S3DestinationSettings)
+    assert (place.bucket, place.path_style, place.parallel) == ("backups", True, 2)
+    assert place.object_lock == ObjectLockSettings(mode="GOVERNANCE", days=30)
 
 
 def test_where_the_file_is_is_not_a_setting(tmp_path: Path) -> None:

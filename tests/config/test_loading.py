@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ecm_agent.config.destinations import LocalDestinationSettings
 from ecm_agent.config.loading import Loaded, load, show
 from ecm_agent.errors import UsageError
 from ecm_agent.model.names import host_label
@@ -48,7 +49,7 @@ def test_without_any_configuration_one_job_backs_up_the_usual_store(desk: Desk) 
     assert settings.state_dir == desk.home / ".local/state/ecm-agent"
     assert settings.host == host_label(os.uname().nodename)
     assert settings.password.env == "ECM_EXPORT_PASSWORD"
-    assert {name: each.path for name, each in settings.destinations.items()} == {"local": desk.home / ".ecm/backups"}
+    assert settings.destinations == {"local": LocalDestinationSettings(path=desk.home / ".ecm/backups")}
     assert list(settings.jobs) == ["default"]
     job = settings.jobs["default"]
     assert (job.destinations, job.compress, job.projects, job.vectors) == (["local"], "none", [], True)
@@ -139,7 +140,7 @@ def test_every_path_may_start_with_the_home_directory(desk: Desk) -> None:
     settings = desk.load().settings
     assert settings.store.path == desk.home / "m.db"
     assert settings.state_dir == desk.home
-    assert settings.destinations["d"].path == desk.home / "d"
+    assert settings.destinations["d"] == LocalDestinationSettings(path=desk.home / "d")
 
 
 @pytest.mark.parametrize("written", ["$HOME/m.db", "/x/${USER}/m.db", "~bob/m.db", "''", '"a\\0b"'])

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic_core import PydanticUndefined
 
+from ecm_agent.config.destinations import S3DestinationSettings
 from ecm_agent.config.keys import leaves
 from ecm_agent.config.loading import load
 from ecm_agent.config.schema import json_schema
+from ecm_agent.config.settings import VerifySettings
+from ecm_agent.destination.s3 import ObjectLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +62,9 @@ def test_the_defaults_in_the_schema_are_those_in_effect() -> None:
     assert job.retention.model_dump(exclude_unset=True) == job_keys["retention"]["default"]
     assert (job.compress, job.projects, job.vectors) == ("none", [], True)
     assert {key: about.get("default") for key, about in job_keys.items() if key not in {"retention", "hooks"}} == {
+        "schedule": None,
+        "jitter": None,
+        "verify": None,
         "destinations": [],
         "compress": "none",
         "projects": [],
@@ -79,14 +86,26 @@ def test_what_is_commented_out_in_the_example_works_too(tmp_path: Path, source: 
     """Every `#key:` can be uncommented as it stands (of the password's sources one at a time)."""
     text = re.sub(r"^( *)env:", r"\1#env:", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     text, found = re.subn(rf"^( *)#({source}: )", r"\1\2", text, count=1, flags=re.MULTILINE)
-    text, others = re.subn(r"^( *)#((?:timezone|host|keep_within): )", r"\1\2", text, flags=re.MULTILINE)
+    text, others = re.subn(r"^( *)#((?:timezone|host|keep_within|jitter): )", r"\1\2", text, flags=re.MULTILINE)
     file = tmp_path / "conf.yaml"
     file.write_text(text)
     settings = load(file, environ={"HOME": "/home/me"}, cwd=tmp_path).settings
-    assert (found, others) == (1, 3)
+    assert (found, others) == (1, 4)
     assert getattr(settings.password, source)
     assert (settings.timezone, settings.host) == ("Europe/Berlin", "laptop")
     assert settings.jobs["default"].retention.keep_within == "14d"
+    assert settings.jobs["default"].jitter == "10m"
+
+
+def test_the_verification_of_the_example_works_too(tmp_path: Path) -> None:
+    """Uncommented, its lines are a verification with the defaults."""
+    head, verify, rest = EXAMPLE.read_text(encoding="utf-8").partition("    #verify:\n")
+    block, mark, tail = rest.partition("    # The destinations")
+    block = re.sub(r"^( +)#(?=[a-z_]+:)", r"\1", block, flags=re.MULTILINE)
+    file = tmp_path / "conf.yaml"
+    file.write_text(head + verify.replace("#", "") + block + mark + tail)
+    found = load(file, environ={"HOME": "/home/me"}, cwd=tmp_path).settings.jobs["default"].verify
+    assert found == VerifySettings(schedule="0 6 * * 0", level="decrypt", cover="30d")
 
 
 @pytest.mark.parametrize("source", ["env", "file", "url"])
@@ -103,6 +122,24 @@ def test_the_addresses_in_the_example_work_too(tmp_path: Path, source: str) -> N
     assert settings.jobs["default"].ping
     assert getattr(settings.jobs["default"].ping, source)
     assert (settings.notify.env, settings.notify.file) == ("ECM_NOTIFY_URLS", Path("/home/me/.config/ecm-agent/notify"))
+
+
+def test_the_bucket_of_the_example_works_too(tmp_path: Path) -> None:
+    """Uncommented, its lines are a destination; those with a default have the default for their example."""
+    head, _, rest = EXAMPLE.read_text(encoding="utf-8").partition("  #offsite:\n")
+    block, _, tail = rest.partition("\n# What to back up")
+    block = re.sub(r"^( +)#(?=[a-z_]+:)", r"\1", block, flags=re.MULTILINE)
+    file = tmp_path / "conf.yaml"
+    file.write_text(f"{head}  offsite:\n{block}\n# What to back up{tail}")
+    place = load(file, environ={"HOME": "/home/me"}, cwd=tmp_path).settings.destinations["offsite"]
+    assert isinstance(place, S3DestinationSettings)
+    assert place.model_fields_set == set(S3DestinationSettings.model_fields)
+    for key, field in S3DestinationSettings.model_fields.items():
+        if field.default not in (None, PydanticUndefined, "") and key != "sse":
+            assert getattr(place, key) == field.default, key
+    assert place.options().object_lock == ObjectLock("GOVERNANCE", 30)
+    assert place.options().part_size == 8 << 20
+    assert place.options().upload_limit == 4 << 20
 
 
 def test_the_example_mentions_every_key() -> None:
