@@ -1,0 +1,10 @@
+"""When a job runs: pure functions of a schedule's text, a time zone and `now`. No clock, no I/O.
+
+`Schedule` reads a crontab line or an interval and names the slots; `due` says from the last success on record whether
+a job has to run now, so that a slot missed while the machine slept, was off or restarted is made good once.
+"""
+
+from ecm_agent.schedule.due import Due, Failure, due, retry_at
+from ecm_agent.schedule.timetable import CLOCK_TOLERANCE, Schedule
+
+__all__ = ["CLOCK_TOLERANCE", "Due", "Failure", "Schedule", "due", "retry_at"]
