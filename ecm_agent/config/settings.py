@@ -219,7 +219,7 @@ class VerifySettings(Section):
 
 
 class DaemonSettings(Section):
-    """How the daemon behaves."""
+    """What holds for the daemon alone."""
 
     grace: Duration = Field(
         default="60s", description="How long a run may go on after the daemon was told to stop, before it is abandoned."
@@ -231,7 +231,7 @@ class DaemonSettings(Section):
 
 
 class StagingSettings(Section):
-    """Archives that could not be sent yet wait in the state directory."""
+    """Where archives that could not be sent yet wait."""
 
     limit: Size = Field(
         default="8GiB",

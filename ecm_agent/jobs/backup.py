@@ -48,7 +48,7 @@ class BackedUp(Struct, frozen=True):
     @property
     def faults(self) -> str:
         """What went wrong, in one line."""
-        return "; ".join(f"{one.destination}: {one.error}" for one in self.deliveries if one.error)
+        return "; ".join(one.error for one in self.deliveries if one.error)
 
 
 def backup(job: Job, context: Context, *, wait: float = 0.0) -> BackedUp:

@@ -60,7 +60,7 @@ class Sent(Struct, frozen=True):
     @property
     def faults(self) -> str:
         """What went wrong, in one line."""
-        return "; ".join(f"{one.destination}: {one.error}" for one in self.deliveries if one.error)
+        return "; ".join(one.error for one in self.deliveries if one.error)
 
 
 def staged_path(job: Job, name: ArchiveName) -> Path:

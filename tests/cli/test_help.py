@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ORDER = [
     *("init", "export", "import", "inspect", "backup", "list", "verify", "restore", "rotate", "status", "run"),
-    *("demo", "config check", "config show", "config schema"),
+    *("demo", "config check", "config show", "config schema", "destination test"),
 ]
 
 

@@ -236,8 +236,8 @@ def test_a_backup_needs_a_password(at: Workplace) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["none", "store", "put", "misread"])
-def test_nothing_is_left_in_staging(at: Workplace, trouble: str) -> None:
-    """However a run ends, the staging directory is there, private and empty."""
+def test_staging_holds_only_what_still_has_to_be_sent(at: Workplace, trouble: str) -> None:
+    """An archive that did not arrive waits in the staging directory, private; otherwise nothing is left there."""
     fates: dict[str, list[EcmError | None]] = {"put": [GONE]} if trouble == "put" else {}
     misread = MISREADINGS["middle"] if trouble == "misread" else None
     if trouble == "store":
@@ -245,7 +245,9 @@ def test_nothing_is_left_in_staging(at: Workplace, trouble: str) -> None:
     with pytest.raises(StoreUnreadable) if trouble == "store" else nullcontext():
         backup(at.job(FaultyDestination(at.memory, fates, misread=misread)), at.context())
     staging = at.state_dir / "staging"
-    assert list(staging.iterdir()) == []
+    waiting = [(path.name, path.stat().st_mode & 0o777) for path in staging.iterdir()]
+    assert waiting == ([(one.archive, 0o600) for one in at.history.pending("nightly")])
+    assert len(waiting) == (trouble in {"put", "misread"})
     assert staging.stat().st_mode & 0o777 == 0o700
 
 

@@ -69,7 +69,7 @@ def test_the_finding_is_on_record(at: Workplace, name: ArchiveName) -> None:
     at.memory.archives[name] = good
     at.clock.jump(datetime(2025, 4, 2, tzinfo=UTC))
     verify_stored(at.memory, name, at.context())
-    assert at.history.proofs("memory:")[str(name)] == Proof(at.clock.now(), "")
+    assert at.history.proofs("memory:")[str(name)] == Proof(at.clock.now(), "", len(good))
 
 
 def test_a_wrong_password_takes_the_proof_away_until_the_right_one_is_given(at: Workplace, name: ArchiveName) -> None:
