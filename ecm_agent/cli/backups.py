@@ -154,7 +154,7 @@ def rotate(
 
 
 def status(config: options.Config = None, *, json: options.Json = False) -> None:
-    """Say how every job stands: last run, last success, what is proved in each destination."""
+    """Say how every job stands; ends with 1 when something is overdue, out of reach or not good."""
     from zoneinfo import ZoneInfo
 
     from ecm_agent import wiring
@@ -163,11 +163,13 @@ def status(config: options.Config = None, *, json: options.Json = False) -> None
 
     with screen(json=json) as out:
         settings = settings_of(config)
-        history = wiring.context(settings, Silent()).history
-        found = [status_of(wiring.job(settings, name), history) for name in settings.jobs]
+        context = wiring.context(settings, Silent())
+        found = [status_of(wiring.job(settings, name), context) for name in settings.jobs]
         out.say(*render.status(found, ZoneInfo(settings.timezone)))
         for one in found:
-            out.summary("status", one)
+            out.summary("status", one, well=one.well)
+        if not all(one.well for one in found):
+            raise SystemExit(1)
 
 
 def _verify_file(out: Screen, path: Path, settings: "Settings") -> None:

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
     from ecm_agent.cli.screen import Screen
     from ecm_agent.destination.finding import Finding
+    from ecm_agent.history import Run
     from ecm_agent.jobs.backup import BackedUp
     from ecm_agent.jobs.deliver import Delivery
     from ecm_agent.jobs.export import Exported
     from ecm_agent.jobs.restore import Restored
     from ecm_agent.jobs.rotate import Rotation
-    from ecm_agent.jobs.status import JobStatus, Kept
+    from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept
     from ecm_agent.jobs.verify import Verified
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.retention import Decision
@@ -128,21 +129,36 @@ def _proof(kept: Kept, zone: ZoneInfo) -> str:
 def status(jobs: Iterable[JobStatus], zone: ZoneInfo) -> Iterator[str]:
     for job in jobs:
         yield f"job {job.job}"
-        yield f"  last run      {_run(job, zone)}"
+        if job.next_run:
+            yield f"  schedule      {job.schedule}, next run {moment(job.next_run, zone)}"
+        yield f"  last run      {_ended(job.last_run, zone)}"
         yield f"  last success  {moment(job.last_success.finished_at, zone) if job.last_success else 'never'}"
+        if job.last_check:
+            yield f"  last check    {_ended(job.last_check, zone)}"
+        if job.last_drill:
+            yield f"  last drill    {_ended(job.last_drill, zone)}"
+        for waits in job.waiting:
+            tried = f"tried {waits.attempts} times: {waits.error}"
+            yield f"  WAITING       {waits.archive} for {waits.destination}, {tried}"
         for place in job.destinations:
-            newest = place.newest_verified
-            proved = f"newest proved {moment(newest.created, zone)}" if newest else "none proved"
-            state = place.error or f"{counted(place.archives, 'archives')}, {size(place.bytes)}, {proved}"
-            yield f"  {place.label}: {state}"
-            yield from (f"    NOT GOOD  {name}: {fault}" for name, fault in place.faults.items())
+            yield from _place(place, zone)
 
 
-def _run(job: JobStatus, zone: ZoneInfo) -> str:
-    if job.last_run is None:
+def _place(place: DestinationStatus, zone: ZoneInfo) -> Iterator[str]:
+    newest = place.newest_verified
+    proved = f"newest proved {moment(newest.created, zone)}" if newest else "none proved"
+    state = place.error or f"{counted(place.archives, 'archives')}, {size(place.bytes)}, {proved}"
+    yield f"  {place.label}: {state}"
+    if place.overdue:
+        yield f"    OVERDUE   {place.overdue}"
+    yield from (f"    NOT GOOD  {name}: {fault}" for name, fault in place.faults.items())
+
+
+def _ended(run: Run | None, zone: ZoneInfo) -> str:
+    if run is None:
         return "never"
-    ended = "ok" if job.last_run.exit_code == 0 else f"exit {job.last_run.exit_code}: {job.last_run.message}"
-    return f"{moment(job.last_run.finished_at, zone)}  {ended}"
+    ended = "ok" if run.exit_code == 0 else f"exit {run.exit_code}"
+    return f"{moment(run.finished_at, zone)}  {ended}" + (f": {run.message}" if run.message else "")
 
 
 def restored(source: str, store: Path, result: Restored) -> Iterator[str]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from ecm_agent.errors import DestinationRefused
-from ecm_agent.history import Run
+from ecm_agent.history import Pending, Run
+from ecm_agent.jobs.due import next_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from ecm_agent.destination.base import Destination
     from ecm_agent.history import History, Proof
-    from ecm_agent.jobs.job import Job
+    from ecm_agent.jobs.job import Context, Job
     from ecm_agent.model.names import ArchiveName
+
+PATIENCE = timedelta(hours=1)
+"""How late the newest proved archive may be before it is called overdue: time for a run, a retry, a clock change."""
 
 
 class Kept(Struct, frozen=True):
@@ -37,7 +39,7 @@ class Kept(Struct, frozen=True):
 
 
 class DestinationStatus(Struct, frozen=True):
-    """What one job has in one destination; `error` says why it could not be seen."""
+    """What one job has in one destination; `error` says why it could not be seen, `overdue` what is missing there."""
 
     destination: str
     label: str
@@ -47,15 +49,26 @@ class DestinationStatus(Struct, frozen=True):
     faults: dict[str, str] = {}
     """Archive name → what the last test decrypt found wrong with it."""
     error: str = ""
+    overdue: str = ""
 
 
 class JobStatus(Struct, frozen=True):
-    """How one job stands."""
+    """How one job stands. `waiting` are archives that could not be sent yet."""
 
     job: str
+    schedule: str
+    next_run: datetime | None
     last_run: Run | None
     last_success: Run | None
+    last_check: Run | None
+    last_drill: Run | None
+    waiting: list[Pending]
     destinations: list[DestinationStatus]
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is overdue, out of reach or known to be faulty."""
+        return not any(place.overdue or place.error or place.faults for place in self.destinations)
 
 
 def kept_in(name: str, destination: Destination, history: History) -> list[Kept]:
@@ -64,36 +77,54 @@ def kept_in(name: str, destination: Destination, history: History) -> list[Kept]
     return [_kept(name, one.name, one.size, proofs.get(str(one.name))) for one in destination.list()]
 
 
-def status_of(job: Job, history: History) -> JobStatus:
+def status_of(job: Job, context: Context) -> JobStatus:
     """Say how a job stands; a destination that cannot be reached is reported, not raised."""
-    destinations = [_destination_status(job, name, place, history) for name, place in job.destinations.items()]
+    history = context.history
     return JobStatus(
-        job.name,
-        history.last_run(job.name, "backup"),
-        history.last_success(job.name, "backup"),
-        destinations,
+        job=job.name,
+        schedule=job.schedule.text if job.schedule else "",
+        next_run=next_run(job, context),
+        last_run=history.last_run(job.name, "backup"),
+        last_success=history.last_success(job.name, "backup"),
+        last_check=history.last_attempt(job.name, "verify"),
+        last_drill=history.last_attempt(job.name, "drill"),
+        waiting=history.pending(job.name),
+        destinations=[_destination_status(job, name, place, context) for name, place in job.destinations.items()],
     )
 
 
-def known_destinations(jobs: Iterable[Job]) -> Mapping[str, Destination]:
-    """Give every destination of some jobs, once."""
-    return {name: place for job in jobs for name, place in job.destinations.items()}
-
-
-def _destination_status(job: Job, name: str, place: Destination, history: History) -> DestinationStatus:
+def _destination_status(job: Job, name: str, place: Destination, context: Context) -> DestinationStatus:
     try:
-        own = [kept for kept in kept_in(name, place, history) if (kept.job, kept.host) == (job.name, job.host)]
+        kept = kept_in(name, place, context.history)
     except DestinationRefused as error:
         return DestinationStatus(name, place.label, error=error.message)
-    verified = [kept for kept in own if kept.verified]
+    own = [one for one in kept if (one.job, one.host) == (job.name, job.host)]
+    newest = next((one for one in reversed(own) if one.verified), None)
     return DestinationStatus(
         name,
         place.label,
         archives=len(own),
-        bytes=sum(kept.bytes for kept in own),
-        newest_verified=verified[-1] if verified else None,
-        faults={kept.name: kept.fault for kept in own if kept.fault},
+        bytes=sum(one.bytes for one in own),
+        newest_verified=newest,
+        faults={one.name: one.fault for one in own if one.fault},
+        overdue=_overdue(job, newest, context.clock.now()),
     )
+
+
+def _overdue(job: Job, newest: Kept | None, now: datetime) -> str:
+    """Say what is missing: of a job on a schedule, a proved archive no older than the schedule's longest pause."""
+    if job.schedule is None:
+        return ""
+    if newest is None:
+        return "nothing is proved here yet"
+    allowed = job.schedule.expected_interval(now) + job.schedule.jitter + PATIENCE
+    late = now - newest.created - allowed
+    return f"a proved archive is missing for {_span(late)}" if late > timedelta(0) else ""
+
+
+def _span(time: timedelta) -> str:
+    hours = int(time / timedelta(hours=1))
+    return f"{hours // 24} d {hours % 24} h" if hours >= 24 else f"{hours} h {time.seconds // 60 % 60} min"  # noqa: PLR2004 (hours of a day)
 
 
 def _kept(destination: str, name: ArchiveName, size: int, proof: Proof | None) -> Kept:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ecm_agent.cli import render
 from ecm_agent.cli.screen import Screen
-from ecm_agent.history import Run
+from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.backup import BackedUp
 from ecm_agent.jobs.deliver import Delivery
 from ecm_agent.jobs.export import Exported
@@ -146,18 +146,35 @@ def test_the_status_hides_nothing() -> None:
     """The last run with its failure, the last success, and for each destination what is proved, faulty or unseen."""
     run = Run("nightly", "backup", MOMENT, MOMENT, 14, "There is no memory store.")
     destinations = [
-        DestinationStatus("local", "local:/a", archives=1, bytes=2048, faults={"bad.ecm": "Decryption failed"}),
+        DestinationStatus(
+            "local",
+            "local:/a",
+            archives=1,
+            bytes=2048,
+            faults={"bad.ecm": "Decryption failed"},
+            overdue="nothing is proved here yet",
+        ),
         DestinationStatus("nas", "local:/nas", error="local:/nas is unavailable."),
     ]
-    assert list(render.status([JobStatus("nightly", run, None, destinations)], BERLIN)) == [
+    waiting = [Pending("nightly", "new.ecm", "nas", MOMENT, 2, MOMENT, "No route.")]
+    drill = replace(run, exit_code=0, message="a.ecm in local:/a: 4.2 s")
+    status = JobStatus("nightly", "@daily", MOMENT, run, None, None, drill, waiting, destinations)
+    assert not status.well
+    assert list(render.status([status], BERLIN)) == [
         "job nightly",
+        "  schedule      @daily, next run 2025-07-02 00:30:15+02:00",
         "  last run      2025-07-02 00:30:15+02:00  exit 14: There is no memory store.",
         "  last success  never",
+        "  last drill    2025-07-02 00:30:15+02:00  ok: a.ecm in local:/a: 4.2 s",
+        "  WAITING       new.ecm for nas, tried 2 times: No route.",
         "  local:/a: 1 archive, 2.0 KiB, none proved",
+        "    OVERDUE   nothing is proved here yet",
         "    NOT GOOD  bad.ecm: Decryption failed",
         "  local:/nas: local:/nas is unavailable.",
     ]
-    assert "last run      never" in text(render.status([JobStatus("new", None, None, [])], BERLIN))
+    new = JobStatus("new", "", None, None, None, None, None, [], [])
+    assert new.well
+    assert "last run      never" in text(render.status([new], BERLIN))
 
 
 def test_the_undo_can_be_pasted() -> None:

@@ -52,7 +52,7 @@ def test_no_configuration_is_needed(bare: Program, modes: Callable[[Path], dict[
 
     ended = bare.run("status")
     assert ended.code == 0
-    assert re.search(r"^job default\n  last run .* ok\n  last success  20\d\d-", ended.out)
+    assert re.search(r"^job default\n  schedule .* next run .*\n  last run .* ok\n  last success  20\d\d-", ended.out)
     assert re.search(r": 1 archive, \S+ KiB, newest proved 20\d\d-", ended.out)
 
     found = modes(bare.home)

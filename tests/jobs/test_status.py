@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from fakes import FaultyDestination, MemoryDestination
 from workplace import archive
 
 from ecm_agent.errors import DestinationUnavailable
 from ecm_agent.history import Run
-from ecm_agent.jobs.status import kept_in, status_of
+from ecm_agent.jobs.status import PATIENCE, kept_in, status_of
+from ecm_agent.schedule import Schedule
 
 if TYPE_CHECKING:
     from workplace import Workplace
 
+    from ecm_agent.jobs.job import Job
     from ecm_agent.model.names import ArchiveName
 
 
@@ -44,7 +48,7 @@ def test_the_list_has_every_archive_with_its_last_proof(at: Workplace) -> None:
 
 def test_a_job_without_a_past(at: Workplace) -> None:
     """Before the first run there is no last run, no success, and nothing in the destination."""
-    status = status_of(at.job(), at.history)
+    status = status_of(at.job(), at.context())
     assert (status.last_run, status.last_success) == (None, None)
     (place,) = status.destinations
     assert (place.archives, place.bytes, place.newest_verified, place.faults, place.error) == (0, 0, None, {}, "")
@@ -54,7 +58,7 @@ def test_a_failed_run_does_not_hide_the_last_success(at: Workplace) -> None:
     """The last run is the last one; the last success is the last that ended with 0, so not a partial one."""
     for each in (run(1, 0), run(2, 3), run(3, 14)):
         at.history.record_run(each)
-    status = status_of(at.job(), at.history)
+    status = status_of(at.job(), at.context())
     assert status.last_run == run(3, 14)
     assert status.last_success == run(1, 0)
 
@@ -67,7 +71,7 @@ def test_only_this_job_and_host_count(at: Workplace) -> None:
     at.plant(day(4), proved=False)
     at.plant(day(5, job="weekly"))
     at.plant(day(6, host="server"), fault="Archive is damaged")
-    (place,) = status_of(at.job(), at.history).destinations
+    (place,) = status_of(at.job(), at.context()).destinations
     assert place.archives == 4
     assert place.newest_verified
     assert place.newest_verified.name == str(day(2))
@@ -78,6 +82,37 @@ def test_a_destination_out_of_reach_is_reported(at: Workplace) -> None:
     """What cannot be seen is said to be so, and the other destinations are shown."""
     at.plant(day(1))
     gone = FaultyDestination(MemoryDestination("nas:"), {"list": [DestinationUnavailable("nas: is unavailable.")]})
-    unseen, seen = status_of(at.job(gone, at.memory), at.history).destinations
+    unseen, seen = status_of(at.job(gone, at.memory), at.context()).destinations
     assert (unseen.label, unseen.error, unseen.newest_verified) == ("nas:", "nas: is unavailable.", None)
     assert (seen.archives, seen.error) == (1, "")
+
+
+def scheduled(job: Job, text: str) -> Job:
+    return replace(job, schedule=Schedule.parse(text, timezone=ZoneInfo("UTC")))
+
+
+def test_a_scheduled_job_without_a_proof_is_overdue(at: Workplace) -> None:
+    """Where nothing is proved yet, something is missing; of a job that runs by hand nothing is."""
+    status = status_of(scheduled(at.job(), "@daily"), at.context())
+    assert status.destinations[0].overdue == "nothing is proved here yet"
+    assert not status.well
+    assert status_of(at.job(), at.context()).well
+
+
+def test_overdue_is_what_is_older_than_the_longest_pause(at: Workplace) -> None:
+    """A daily job may be a day and some patience old, a job of working days only a weekend; then it is overdue."""
+    at.plant(day(7))  # a Friday
+    for text, allowed in (("@daily", timedelta(days=1)), ("0 0 * * 1-5", timedelta(days=3))):
+        job = scheduled(at.job(), text)
+        at.clock.jump(day(7).created + allowed + PATIENCE)
+        assert status_of(job, at.context()).well
+        at.clock.advance(timedelta(hours=2))
+        assert status_of(job, at.context()).destinations[0].overdue == "a proved archive is missing for 2 h 0 min"
+
+
+def test_a_newer_archive_that_is_not_proved_does_not_count(at: Workplace) -> None:
+    """What was stored but never read back leaves the job overdue."""
+    at.plant(day(1))
+    at.plant(day(7), proved=False)
+    at.clock.jump(day(7).created)
+    assert status_of(scheduled(at.job(), "@daily"), at.context()).destinations[0].overdue
