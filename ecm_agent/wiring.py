@@ -31,7 +31,8 @@ from ecm_agent.store.sqlite import SqliteStore
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ecm_agent.config.settings import Settings, VerifySettings
+    from ecm_agent.config.jobs import VerifySettings
+    from ecm_agent.config.settings import Settings
     from ecm_agent.destination.base import Destination
     from ecm_agent.jobs.progress import Progress
     from ecm_agent.secret import Secret

@@ -71,26 +71,22 @@ def import_(
     json: options.Json = False,
 ) -> None:
     """Replace what a store holds by what an archive holds, keeping a safety archive of what was there."""
-    from ecm_agent import wiring
-    from ecm_agent.archive import is_encrypted
+    from ecm_agent.cli.restoring import restore_from
     from ecm_agent.jobs.locate import opened_path
-    from ecm_agent.jobs.restore import restore
 
     with screen(json=json) as out:
         settings = settings_of(config, store)
         with opened_path(file) as archive:
-            password = passwords.to_decrypt(settings) if is_encrypted(archive) else passwords.at_hand(settings)
-            with out.progress() as progress:
-                restored = restore(
-                    archive,
-                    wiring.store(settings),
-                    wiring.safety(settings, wanted=not no_safety_archive),
-                    wiring.context(settings, progress, password),
-                    force=force,
-                    dry_run=dry_run,
-                )
-        out.say(*render.restored(str(file), settings.store.path, restored))
-        out.summary("import", restored, archive=str(file), store=str(settings.store.path))
+            restore_from(
+                archive,
+                str(file),
+                settings,
+                out,
+                command="import",
+                dry_run=dry_run,
+                force=force,
+                safety_archive=not no_safety_archive,
+            )
 
 
 def inspect(

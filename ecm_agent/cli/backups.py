@@ -111,25 +111,21 @@ def restore(  # noqa: PLR0913 (one parameter for each option)
     json: options.Json = False,
 ) -> None:
     """Replace what the store holds by a backup, keeping a safety archive of what was there."""
-    from ecm_agent import wiring
-    from ecm_agent.archive import is_encrypted
-    from ecm_agent.jobs.restore import restore as run
+    from ecm_agent.cli.restoring import restore_from
 
     with screen(json=json) as out:
         settings = settings_of(config, store)
         with _opened(archive, settings, job, from_) as (source, file):
-            password = passwords.to_decrypt(settings) if is_encrypted(file) else passwords.at_hand(settings)
-            with out.progress() as progress:
-                restored = run(
-                    file,
-                    wiring.store(settings),
-                    wiring.safety(settings, wanted=not no_safety_archive),
-                    wiring.context(settings, progress, password),
-                    force=force,
-                    dry_run=dry_run,
-                )
-        out.say(*render.restored(source, settings.store.path, restored))
-        out.summary("restore", restored, archive=source, store=str(settings.store.path))
+            restore_from(
+                file,
+                source,
+                settings,
+                out,
+                command="restore",
+                dry_run=dry_run,
+                force=force,
+                safety_archive=not no_safety_archive,
+            )
 
 
 def rotate(

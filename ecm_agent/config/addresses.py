@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ecm_agent.config.settings import NotifySettings, PingSettings, Settings
+    from ecm_agent.config.jobs import PingSettings
+    from ecm_agent.config.settings import NotifySettings, Settings
 
 
 def ping_address(source: PingSettings, *, environ: Mapping[str, str]) -> Secret:

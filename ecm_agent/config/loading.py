@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ecm_agent.config import environment, file
+from ecm_agent.config.jobs import DEFAULT_SCHEDULE
 from ecm_agent.config.keys import KeyPath, dotted, is_path, leaves
 from ecm_agent.config.layers import Layer, Problem, merged, nearest_origin, origin_of, refuse
 from ecm_agent.config.places import expanded, state_directory, time_zone
 from ecm_agent.config.problems import of_validation, unknown_at_the_top, unknown_destinations
-from ecm_agent.config.settings import DEFAULT_BACKUPS, DEFAULT_SCHEDULE, DEFAULT_STORE, PASSWORD_VARIABLE, Settings
+from ecm_agent.config.settings import DEFAULT_BACKUPS, DEFAULT_STORE, PASSWORD_VARIABLE, Settings
 from ecm_agent.model.names import host_label
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ecm_agent.destination.base import Destination, Stored
-    from ecm_agent.jobs.job import Context, Job
-
-Level: TypeAlias = Literal["quick", "decrypt", "drill"]
-"""quick: it is there, whole by its size, and begins as an archive does. decrypt: every record is read.
-drill: the newest is restored into a scratch store and compared; the others are decrypted."""
+    from ecm_agent.jobs.job import Context, Job, Level
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ecm_agent.errors import DestinationRefused
 from ecm_agent.model.names import ArchiveName
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     from ecm_agent.clock import Clock
     from ecm_agent.destination.base import Destination
     from ecm_agent.history import History
-    from ecm_agent.jobs.check import Level
     from ecm_agent.jobs.progress import Progress
     from ecm_agent.model.manifest import Selection
     from ecm_agent.retention import Policy
     from ecm_agent.schedule import Schedule
     from ecm_agent.secret import Secret
     from ecm_agent.store.base import MemoryStore
+
+
+Level: TypeAlias = Literal["quick", "decrypt", "drill"]
+"""quick: it is there, whole by its size, and begins as an archive does. decrypt: every record is read.
+drill: the newest is restored into a scratch store and compared; the others are decrypted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from ecm_agent.config.destinations import S3DestinationSettings
+from ecm_agent.config.jobs import VerifySettings
 from ecm_agent.config.keys import leaves
 from ecm_agent.config.loading import load
 from ecm_agent.config.schema import json_schema
-from ecm_agent.config.settings import VerifySettings
 from ecm_agent.destination.s3 import ObjectLock
 
 if TYPE_CHECKING:
