@@ -129,6 +129,7 @@ class Agent:
         self._supervisor.ready()
         self._journal.info("agent started")
         try:
+            self._ring()  # what fell due while no agent ran is due now
             while not self._orders.stop:
                 self._bell.wait(self._pause())
                 if self._orders.reload:

@@ -186,6 +186,16 @@ def test_a_run_that_will_not_stop_is_killed() -> None:
     assert work.asked == ["stop", "kill"]
 
 
+def test_what_is_due_at_the_start_is_begun_at_once() -> None:
+    """An agent that starts does not wait for the first tick."""
+    duty = DutyFake("backup of nightly")
+    agent, _, clock = agent_for(duty)
+    duty.looked = lambda: send(signal.SIGTERM)
+    clock.woken = lambda: duty.begun[0].finish()
+    assert agent.run() == 0
+    assert len(duty.begun) == 1
+
+
 def test_sighup_takes_the_new_configuration() -> None:
     """SIGHUP replaces what the agent does."""
     old, new = DutyFake(), DutyFake("backup of nightly", work=WorkFake())
