@@ -191,7 +191,11 @@ def test_what_is_due_at_the_start_is_begun_at_once() -> None:
     duty = DutyFake("backup of nightly")
     agent, _, clock = agent_for(duty)
     duty.looked = lambda: send(signal.SIGTERM)
-    clock.woken = lambda: duty.begun[0].finish()
+
+    def finished() -> None:
+        duty.begun[0].finish()
+
+    clock.woken = finished
     assert agent.run() == 0
     assert len(duty.begun) == 1
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
 from ecm_agent.history import Run
-from ecm_agent.jobs.deliver import waiting_now
+from ecm_agent.jobs.deliver import FIRST_RETRY, waiting_now
 from ecm_agent.schedule import Due, Failure, due
 
 if TYPE_CHECKING:
@@ -59,13 +60,20 @@ def next_run(job: Job, context: Context) -> datetime | None:
 
 def _tasks_of(job: Job, context: Context) -> list[Task]:
     found = []
-    if job.schedule and (backup := _backup_due(job, job.schedule, context)):
+    if job.schedule and not _just_skipped(job, context) and (backup := _backup_due(job, job.schedule, context)):
         found.append(Task(job.name, "backup", backup.reason, backup))
     if waiting := waiting_now(job, context):
         found.append(Task(job.name, "send", f"{len(waiting)} archives wait to be sent"))
     if job.verification and (check := _check_due(job, job.verification.schedule, context)):
         found.append(Task(job.name, "verify", check.reason, check))
     return found
+
+
+def _just_skipped(job: Job, context: Context) -> bool:
+    """Whether a hook, or another process at work, put the backup off a moment ago: it is not asked at every tick."""
+    last = context.history.last_run(job.name, "backup")
+    since = context.clock.now() - last.finished_at if last and last.exit_code == SKIPPED else FIRST_RETRY
+    return timedelta(0) <= since < FIRST_RETRY
 
 
 def _backup_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
