@@ -14,11 +14,13 @@ import termios
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import ecm_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 PASSWORD = "correct horse battery staple"
 PATIENCE = 60.0
@@ -113,7 +115,8 @@ class Program:
         return [sys.executable, "-m", "ecm_agent", *words]
 
     def environment(self, **variables: str | None) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "TMPDIR") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+        kept["PYTHONPATH"] = str(Path(ecm_agent.__file__).parents[1])
         wanted = {**kept, "HOME": str(self.home), "LANG": "C.UTF-8", "TZ": "UTC", **self.variables, **variables}
         return {name: value for name, value in wanted.items() if value is not None}
 

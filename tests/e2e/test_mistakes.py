@@ -150,13 +150,14 @@ def test_a_store_that_cannot_be_read(program: Program) -> None:
 
 
 def test_a_backup_of_nothing_is_on_record_as_failed(bare: Program) -> None:
-    """Before there is a memory, a backup ends with 14 and says how to make one; status tells of it afterwards."""
+    """Before there is a memory, a backup ends with 14 and says how to make one; status tells of it."""
     ended = bare.run("backup")
     assert ended.code == 14
     assert "ecm-agent init" in ended.err
     ended = bare.run("status")
-    assert ended.code == 0
+    assert ended.code == 1
     assert "exit 14: There is no memory store" in ended.out
+    assert "OVERDUE" in ended.out
 
 
 def test_a_misspelt_project(program: Program) -> None:
@@ -193,8 +194,9 @@ def test_a_failed_destination_in_the_report(program: Program) -> None:
     assert "default-" in ended.out
     assert "file/below" in ended.err
     ended = program.run("status")
-    assert ended.code == 0
+    assert ended.code == 1
     assert "exit 3: " in ended.out
+    assert f"local:{program.home}/file/below refused" in ended.out
 
 
 def test_state_that_cannot_be_kept(program: Program) -> None:
@@ -214,4 +216,4 @@ def test_names_that_are_not_text(program: Program) -> None:
         ended = program.run(*words)
         assert ended.code == 14
         assert "m\\udcff.db" in ended.err + ended.out
-    assert program.run("status").code == 0
+    assert "m\\udcff.db" in program.run("status").out
