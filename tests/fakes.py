@@ -17,7 +17,7 @@ from ecm_agent.destination.base import Listing, Stored, in_time_order
 from ecm_agent.errors import AlreadyExists, ArchiveInvalid, EcmError, NotFound, StoreUnreadable, UsageError
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
 from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, Vector, VectorClock
-from ecm_agent.store.base import Replaced
+from ecm_agent.store.base import Replaced, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -116,8 +116,11 @@ class MemoryStoreFake:
             raise StoreUnreadable(f"There is no memory store at {self.path}.")
         yield SnapshotFake(self.records, selection, created)
 
-    def replace(self, manifest: Manifest, batches: Iterable[Batch]) -> Replaced:
+    def replace(
+        self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
+    ) -> Replaced:
         del manifest
+        prepare()
         records = [record for batch in batches for record in batch]
         _refuse_doubles(records)
         _refuse_dangling(records)

@@ -210,6 +210,7 @@ def _opened(archive: str, settings: "Settings", job: str | None, from_: str | No
     from ecm_agent import wiring
     from ecm_agent.jobs.locate import found, is_path, opened_path
     from ecm_agent.jobs.progress import Silent
+    from ecm_agent.jobs.verify import opened_stored
 
     if is_path(archive):
         with opened_path(Path(archive)) as file:
@@ -218,7 +219,7 @@ def _opened(archive: str, settings: "Settings", job: str | None, from_: str | No
     chosen = wiring.job(settings, job or next(iter(settings.jobs)))
     places = wiring.destinations(settings, from_) if from_ else chosen.destinations
     one = found(archive, chosen, places, wiring.context(settings, Silent()).history)
-    with one.destination.open(one.name) as file:
+    with opened_stored(one.destination, one.name) as file:
         yield str(one), file
 
 

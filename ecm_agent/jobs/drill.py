@@ -16,6 +16,7 @@ from ecm_agent.atomic import private_directory
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, EcmError
 from ecm_agent.history import Proof, Run
 from ecm_agent.jobs.progress import followed
+from ecm_agent.jobs.verify import opened_stored
 from ecm_agent.model.manifest import Manifest, Selection
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def drill(job: Job, located: Located, context: Context) -> Drilled:
     started, began = context.clock.now(), context.clock.monotonic()
     label, name = located.destination.label, located.name
     try:
-        with _scratch(job.state_dir) as scratch, located.destination.open(name) as file:
+        with _scratch(job.state_dir) as scratch, opened_stored(located.destination, name) as file:
             manifest = _restore_and_compare(file, job.store.at(scratch / "memory.db"), context)
             size = file.seek(0, 2)
     except EcmError as error:

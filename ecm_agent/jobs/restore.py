@@ -45,10 +45,13 @@ class Safety(Struct, frozen=True):
     directory: Path | None
     host: str
 
-    def save(self, store: MemoryStore, context: Context) -> Path | None:
-        """Write and prove an archive of the whole store: encrypted with the password at hand, else private."""
-        if self.directory is None:
-            return None
+    def save(self, store: MemoryStore, context: Context) -> list[str]:
+        """Write and prove an archive of the whole store: encrypted with the password at hand, else private.
+
+        Gives its path; none where there is nothing to save, or no archive is wanted.
+        """
+        if self.directory is None or not store.exists() or _is_empty(store):
+            return []
         now = context.clock.now().replace(microsecond=0)
         try:
             path = self._free_path(private_directory(self.directory), now, encrypted=context.password is not None)
@@ -60,7 +63,7 @@ class Safety(Struct, frozen=True):
                 f"No safety archive can be written in {self.directory}: {error.strerror}; the store was not touched.",
                 hint="Make room there, or go without one: --no-safety-archive",
             ) from error
-        return path
+        return [str(path)]
 
     def _free_path(self, directory: Path, now: datetime, *, encrypted: bool) -> Path:
         """Name a safety archive made now; of two restores in one second, each keeps what it replaced."""
@@ -74,8 +77,9 @@ def restore(
 ) -> Restored:
     """Replace what a store holds by what an archive holds.
 
-    In order: the archive is authenticated, a safety archive of the store is made and proved, and one transaction
-    replaces everything. Whatever fails, the store is as it was. Raises `DecryptionFailed`, `ArchiveInvalid`,
+    In order: the archive is authenticated, the store is locked against other writers, a safety archive of it is made
+    and proved, and one transaction replaces everything: nothing can be written to the store between the two. Whatever
+    fails, the store is as it was. Raises `DecryptionFailed`, `ArchiveInvalid`,
     `StoreUnreadable`, and `UsageError` for an archive that holds less than its store did, unless `force`.
     """
     archive = open_archive(file, context.password)
@@ -85,9 +89,9 @@ def restore(
     batches = followed(context.progress, f"Restoring {store.path}", archive.manifest, archive.batches())
     if dry_run:
         return Restored(archive.manifest, _counted(batches), before, None, dry_run)
-    safety_archive = safety.save(store, context) if before else None
-    replaced = store.replace(archive.manifest, batches)
-    return Restored(archive.manifest, replaced, before, str(safety_archive) if safety_archive else None, dry_run)
+    saved: list[str] = []
+    replaced = store.replace(archive.manifest, batches, lambda: saved.extend(safety.save(store, context)))
+    return Restored(archive.manifest, replaced, before, saved[0] if saved else None, dry_run)
 
 
 def _refuse_lesser(manifest: Manifest, before: int) -> None:
@@ -104,6 +108,11 @@ def _refuse_lesser(manifest: Manifest, before: int) -> None:
         f"The store holds {before} chunks, and {why}: replacing one by the other would lose memory.",
         hint="Restore into a new store with --store PATH, or insist with --force.",
     )
+
+
+def _is_empty(store: MemoryStore) -> bool:
+    with store.snapshot(Selection(), "") as snapshot:
+        return not any(snapshot.manifest.counts().values())
 
 
 def _counted(batches: Iterable[Batch]) -> Replaced:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
 
-from ecm_agent.archive import open_archive
+from ecm_agent.archive import is_encrypted, open_archive
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed
 from ecm_agent.history import Proof
 from ecm_agent.jobs.progress import Progress, Silent, followed
 from ecm_agent.model.manifest import Manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ecm_agent.destination.base import Destination
     from ecm_agent.jobs.job import Context
     from ecm_agent.model.names import ArchiveName
@@ -44,6 +47,21 @@ def verify(
     return Verified(archive.manifest, dict(records), archive.encrypted, file.seek(0, 2))
 
 
+@contextmanager
+def opened_stored(destination: Destination, name: ArchiveName) -> Iterator[BinaryIO]:
+    """Open an archive where it is kept. Raises `ArchiveInvalid` for one that is not encrypted.
+
+    This program stores none: somebody who has no password has put it there.
+    """
+    with destination.open(name) as file:
+        if not is_encrypted(file):
+            raise ArchiveInvalid(
+                f"Invalid archive format: {name} in {destination.label} is not an encrypted archive.",
+                hint="This program stores only encrypted ones; somebody else may have put it there.",
+            )
+        yield file
+
+
 def verify_stored(
     destination: Destination, name: ArchiveName, context: Context, *, expected: Verified | None = None
 ) -> Verified:
@@ -54,7 +72,7 @@ def verify_stored(
     """
     title = f"Reading back {name} from {destination.label}"
     try:
-        with destination.open(name) as file:
+        with opened_stored(destination, name) as file:
             verified = verify(file, context.password, context.progress, title=title)
         _refuse_another(verified, expected, f"{destination.label} holds another archive under the name {name}.")
     except (ArchiveInvalid, DecryptionFailed) as error:

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ecm_agent.model.manifest import Manifest, Selection
     from ecm_agent.model.records import Batch
+
+
+def nothing() -> None:
+    """Prepare nothing."""
 
 
 class Oddity(Struct, frozen=True):
@@ -74,10 +78,14 @@ class MemoryStore(Protocol):
         Raises `StoreUnreadable`, and `UsageError` for a project that is not in the store.
         """
 
-    def replace(self, manifest: Manifest, batches: Iterable[Batch]) -> Replaced:
+    def replace(
+        self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
+    ) -> Replaced:
         """Make the store hold exactly these records, all at once; on any error it stays as it was.
 
-        A store that does not exist is created. An error raised by `batches` itself comes through unchanged.
+        `prepare` is called when nobody else can write any more and nothing is changed yet: what a snapshot shows in
+        it is all that is replaced. A store that does not exist is created. An error raised by `prepare` or by
+        `batches` comes through unchanged.
         Raises `StoreUnreadable`, and `ArchiveInvalid` for records that cannot stand together (an edge without its
         chunks, two records of one id).
         """

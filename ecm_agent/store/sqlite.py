@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ecm_agent.atomic import new_file, private_directory
 from ecm_agent.errors import ArchiveInvalid, EcmError, StoreUnreadable
-from ecm_agent.store.base import Replaced
+from ecm_agent.store.base import Replaced, nothing
 from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.connection import columns_of, connect, explained
 from ecm_agent.store.schema import CREATE_STORE, CREATE_VECTORS, EDGES, TABLES, VECTORS
@@ -18,7 +18,7 @@ from ecm_agent.store.snapshot import SqliteSnapshot, other_tables
 from ecm_agent.store.writing import RowWriter, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ecm_agent.model.manifest import Manifest, Selection
     from ecm_agent.model.records import Batch, RecordType
@@ -59,15 +59,18 @@ class SqliteStore:
             connection.execute("BEGIN")
             yield SqliteSnapshot(self.path, connection, selection, created)
 
-    def replace(self, manifest: Manifest, batches: Iterable[Batch]) -> Replaced:
+    def replace(
+        self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
+    ) -> Replaced:
         if self.exists():
             with connect(self.path, write=True) as connection:
-                return _replace(self.path, connection, manifest, batches)
+                return _replace(self.path, connection, manifest, batches, prepare)
+        prepare()
         with self._new() as path, connect(path, write=True) as connection, explained(self.path):
             # Nothing is lost when a file that nobody has seen yet is left unfinished.
             connection.execute("PRAGMA journal_mode = MEMORY")
             connection.execute("PRAGMA synchronous = OFF")
-            return _replace(self.path, connection, manifest, batches)
+            return _replace(self.path, connection, manifest, batches, nothing)
 
     def create(self) -> None:
         if self.exists():
@@ -95,10 +98,17 @@ class SqliteStore:
             raise StoreUnreadable(f"{self.path} cannot be written: {error.strerror}.") from error
 
 
-def _replace(path: Path, connection: sqlite3.Connection, manifest: Manifest, batches: Iterable[Batch]) -> Replaced:
+def _replace(
+    path: Path,
+    connection: sqlite3.Connection,
+    manifest: Manifest,
+    batches: Iterable[Batch],
+    prepare: Callable[[], object],
+) -> Replaced:
     connection.execute("BEGIN IMMEDIATE")
     try:
         _refuse_other_tables(path, connection)
+        prepare()
         _empty(connection)
         replaced = _fill(connection, manifest, batches)
         _refuse_dangling(connection)

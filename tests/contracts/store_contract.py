@@ -130,6 +130,23 @@ class StoreContract:
         assert caught.value is error
         assert contents(filled) == list(flat(memory()))
 
+    def test_what_is_about_to_go_can_be_seen_first(self, filled: MemoryStore) -> None:
+        """`prepare` runs once, before anything changes; it sees all that is about to be replaced."""
+        seen: list[list[AnyRecord]] = []
+        filled.replace(manifest_of(NEWER), NEWER, lambda: seen.append(contents(filled)))
+        assert seen == [list(flat(memory()))]
+        assert contents(filled) == list(flat(NEWER))
+
+    def test_what_cannot_be_prepared_changes_nothing(self, filled: MemoryStore) -> None:
+        """An error of `prepare` comes through, and the store stays as it was."""
+
+        def fail() -> None:
+            raise EcmError("no room for a safety archive")
+
+        with pytest.raises(EcmError, match="no room"):
+            filled.replace(manifest_of(NEWER), NEWER, fail)
+        assert contents(filled) == list(flat(memory()))
+
     def test_batches_that_break_off_make_no_store(self, store: MemoryStore) -> None:
         """A store that did not exist does not exist after a replacement that failed."""
         with pytest.raises(Interruption):

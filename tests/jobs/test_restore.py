@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,14 +29,16 @@ from ecm_agent.jobs.compare import differences
 from ecm_agent.jobs.export import export
 from ecm_agent.jobs.restore import Restored, Safety, restore
 from ecm_agent.jobs.verify import verify
-from ecm_agent.model.manifest import Selection
+from ecm_agent.model.manifest import Manifest, Selection
 from ecm_agent.secret import Secret
+from ecm_agent.store.base import nothing
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import BinaryIO
 
+    from ecm_agent.model.records import Batch
     from ecm_agent.store.base import Replaced
 
 CREATED = datetime(2025, 2, 1, tzinfo=UTC)
@@ -139,17 +143,27 @@ def test_going_without_a_safety_archive_is_possible(at: Workplace, target: Sqlit
 
 
 def test_the_safety_archive_comes_before_the_store_is_touched(at: Workplace, target: SqliteStore) -> None:
-    """At the moment the store is first written, the safety archive is complete, and proves good."""
+    """Before anything changes, the safety archive is complete and proves good, and nobody else can write meanwhile."""
     before = copy_of(target)
     seen: list[int] = []
 
     class Watched(SqliteStore):
-        def replace(self, *arguments: object) -> Replaced:
-            assert sha256(self.path) == sha256(before.path)
-            (path,) = (at.state_dir / "safety").iterdir()
-            with path.open("rb") as file:
-                seen.append(verify(file, PASSWORD).manifest.chunk_count)
-            return super().replace(*arguments)  # type: ignore[arg-type] # passed on as they came
+        def replace(
+            self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
+        ) -> Replaced:
+            def watched() -> None:
+                prepare()
+                assert sha256(self.path) == sha256(before.path)
+                (path,) = (at.state_dir / "safety").iterdir()
+                with path.open("rb") as file:
+                    seen.append(verify(file, PASSWORD).manifest.chunk_count)
+                with (
+                    closing(sqlite3.connect(self.path, timeout=0)) as other,
+                    pytest.raises(sqlite3.OperationalError, match="locked"),
+                ):
+                    other.execute("DELETE FROM chunks")
+
+            return super().replace(manifest, batches, watched)
 
     into(Watched(target.path), exported(at.store), at)
     assert seen == [5]

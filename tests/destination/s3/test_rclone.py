@@ -281,7 +281,7 @@ def test_the_library_is_loaded_only_for_a_bucket(tmp_path: Path) -> None:
     for command in ("list", "status"):
         arguments = [sys.executable, "-X", "importtime", "-m", "ecm_agent", command, "--config", str(file)]
         done = subprocess.run(arguments, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.returncode == {"list": 0, "status": 1}[command], done.stderr[-2000:]  # nothing is proved yet
         loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
         assert "ecm_agent" in loaded
         assert not loaded & {"boto3", "botocore", "urllib3"}
