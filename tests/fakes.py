@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from msgspec.structs import replace
 
 from ecm_agent.destination.base import Listing, Stored, in_time_order
-from ecm_agent.errors import AlreadyExists, ArchiveInvalid, EcmError, NotFound, StoreUnreadable, UsageError
+from ecm_agent.errors import (
+    AlreadyExists,
+    ArchiveInvalid,
+    DestinationUnavailable,
+    EcmError,
+    NotFound,
+    StoreUnreadable,
+    UsageError,
+)
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
 from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, Vector, VectorClock
 from ecm_agent.store.base import Replaced, nothing
@@ -321,3 +329,17 @@ class FaultyDestination:
     def check(self) -> None:
         self._meet_fate("check")
         self._inner.check()
+
+
+class UnpluggedDestination(FaultyDestination):
+    """A `Destination` that is out of reach while it is `down`."""
+
+    def __init__(self, inner: Destination) -> None:
+        super().__init__(inner)
+        self.down = True
+
+    def _meet_fate(self, method: str) -> None:
+        if self.down:
+            raise DestinationUnavailable(
+                f"{self.label} is unavailable: no route ({method}).", hint="Look at the cable."
+            )

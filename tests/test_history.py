@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecm_agent.errors import EcmError
-from ecm_agent.history import History, Proof, Run
+from ecm_agent.history import History, Pending, Proof, Run
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def run(exit_code: int = 0, *, job: str = "nightly", verb: str = "backup", message: str = "") -> Run:
-    return Run(job, verb, MOMENT, MOMENT + timedelta(seconds=2), exit_code, message)
+def run(exit_code: int = 0, *, job: str = "nightly", verb: str = "backup", message: str = "", archive: str = "") -> Run:
+    return Run(job, verb, MOMENT, MOMENT + timedelta(seconds=2), exit_code, message, archive)
 
 
 def test_an_empty_journal_knows_nothing(history: History) -> None:
@@ -189,3 +189,74 @@ def test_names_that_are_not_utf_8_are_recorded(history: History) -> None:
     last = history.last_run("nightly", "backup")
     assert last
     assert last.message == "local:/backups/\\udcff is full"
+
+
+def waiting(archive: ArchiveName, place: str = "bucket", *, job: str = "nightly", attempts: int = 0) -> Pending:
+    return Pending(job, str(archive), place, MOMENT, attempts, MOMENT + timedelta(hours=1), "no route" * attempts)
+
+
+def test_what_waits_is_given_oldest_archive_first(history: History, state_dir: Path) -> None:
+    """Whatever the order in which it was noted, and by whom: another process reads the same."""
+    for each in (waiting(OTHER), waiting(NAME, "share"), waiting(NAME), waiting(NAME, job="weekly")):
+        history.expect(each)
+    assert History(state_dir).pending("nightly") == [waiting(NAME), waiting(NAME, "share"), waiting(OTHER)]
+    assert history.pending("weekly") == [waiting(NAME, job="weekly")]
+    assert history.pending("monthly") == []
+
+
+def test_another_attempt_takes_the_place_of_the_one_before(history: History) -> None:
+    """Of one archive for one destination there is one note: the latest."""
+    for attempts in range(3):
+        history.expect(waiting(NAME, attempts=attempts))
+    assert history.pending("nightly") == [waiting(NAME, attempts=2)]
+
+
+def test_what_has_arrived_no_longer_waits(history: History) -> None:
+    """Settling strikes off one archive of one job for one destination, and may be done twice."""
+    others = [waiting(NAME, "share"), waiting(OTHER)]
+    for each in (*others, waiting(NAME), waiting(NAME, job="weekly")):
+        history.expect(each)
+    for _ in range(2):
+        history.settle("nightly", str(NAME), "bucket")
+    assert history.pending("nightly") == others
+    assert history.pending("weekly") == [waiting(NAME, job="weekly")]
+
+
+def test_the_last_archive_is_that_of_the_last_run_that_made_one(history: History) -> None:
+    """A run that made an archive counts although it could not be sent; one without an archive does not."""
+    assert history.last_archive("nightly") is None
+    made = [run(archive="a.ecm"), run(15, archive="b.ecm")]
+    for each in (*made, run(14), run(75), run(archive="c.ecm", job="weekly"), run(archive="d.ecm", verb="send")):
+        history.record_run(each)
+    assert history.first_archive("nightly") == made[0]
+    assert history.last_archive("nightly") == made[1]
+
+
+def test_a_skipped_run_is_no_attempt(history: History) -> None:
+    """The last attempt is the last run that was not skipped, however it ended."""
+    assert history.last_attempt("nightly", "backup") is None
+    for each in (run(message="good"), run(14, message="bad"), run(75), run(75)):
+        history.record_run(each)
+    assert history.last_attempt("nightly", "backup") == run(14, message="bad")
+
+
+@pytest.mark.parametrize(
+    ("runs", "failures"),
+    [
+        ([], 0),
+        ([run()], 0),
+        ([run(1), run(14)], 2),
+        ([run(1), run(), run(14), run(1)], 2),
+        ([run(1), run(15, archive="a.ecm")], 0),
+        ([run(3, archive="a.ecm"), run(1)], 1),
+        ([run(1), run(75), run(1), run(75)], 2),
+        ([run(), run(75)], 0),
+        ([run(1), run(job="weekly"), run(verb="verify")], 1),
+        ([run(), run(1, job="weekly"), run(1, verb="verify")], 0),
+    ],
+)
+def test_failures_in_a_row(history: History, runs: list[Run], failures: int) -> None:
+    """They count from the last run that made an archive or went well; skips and other jobs do not count."""
+    for each in runs:
+        history.record_run(each)
+    assert history.failures_since_success("nightly", "backup") == failures

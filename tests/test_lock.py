@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from fakes import ManualClock
 from workplace import held_elsewhere
 
 from ecm_agent.errors import EcmError, LockHeld
@@ -71,3 +73,44 @@ def test_where_there_can_be_no_lock_file_the_error_says_so(path: Path, place: st
         pass
     assert type(caught.value) is EcmError
     assert "state_dir" in caught.value.hint
+
+
+def test_waiting_ends_when_the_other_ends(path: Path) -> None:
+    """With time to wait a lock is taken soon after its holder has gone, long before the time is up."""
+    clock = ManualClock()
+    with held_elsewhere(path) as holder:
+
+        def end_of_the_other() -> None:
+            if clock.monotonic() > 60 and holder.poll() is None:
+                holder.kill()
+                holder.wait()
+
+        clock.woken = end_of_the_other
+        with held(path, "the job", clock=clock, wait=3600.0):
+            assert 60 < clock.monotonic() < 65
+
+
+@pytest.mark.parametrize("wait", [0.0, 30.0])
+def test_waiting_has_an_end(path: Path, wait: float) -> None:
+    """Where the holder stays, `LockHeld` comes after the time given and not much later; without any, at once."""
+    clock = ManualClock()
+    with held_elsewhere(path), pytest.raises(LockHeld), held(path, "the job", clock=clock, wait=wait):
+        pass
+    assert wait <= clock.monotonic() < wait + 1
+
+
+def test_a_free_lock_is_not_waited_for(path: Path) -> None:
+    """However long one would wait, a free lock is taken at once."""
+    clock = ManualClock()
+    with held(path, "the job", clock=clock, wait=3600.0):
+        assert clock.monotonic() == 0
+
+
+def test_waiting_is_measured_by_the_stopwatch(path: Path) -> None:
+    """A clock on the wall that is set back while somebody waits does not make the wait longer."""
+    clock = ManualClock()
+    long_ago = clock.now() - timedelta(days=365)
+    clock.woken = lambda: clock.jump(long_ago)
+    with held_elsewhere(path), pytest.raises(LockHeld), held(path, "the job", clock=clock, wait=10.0):
+        pass
+    assert clock.monotonic() < 11

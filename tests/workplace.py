@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import builders
 from fakes import ManualClock, MemoryDestination
+from msgspec import convert
 
-from ecm_agent.history import History, Proof
+from ecm_agent.history import History, Proof, Run
+from ecm_agent.jobs.attend import attend
+from ecm_agent.jobs.due import record_missed, tasks
 from ecm_agent.jobs.job import Context, Job
 from ecm_agent.jobs.progress import Silent
 from ecm_agent.model.manifest import Selection
@@ -23,11 +27,14 @@ from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from ecm_agent.destination.base import Destination
+    from ecm_agent.errors import EcmError
+    from ecm_agent.jobs.attend import Result
     from ecm_agent.jobs.progress import Progress
+    from ecm_agent.model.outcome import Outcome
 
 PASSWORD = Secret("correct horse battery staple")
 
@@ -40,6 +47,27 @@ with held(pathlib.Path(sys.argv[1]), "the job"):
 """
 
 
+class AudienceFake:
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.errors: list[EcmError] = []
+        self.problems: list[str] = []
+
+    def done(self, outcome: Outcome, result: Result | None) -> None:
+        del result
+        self.outcomes.append(outcome)
+
+    def failed(self, job: str, error: EcmError) -> None:
+        del job
+        self.errors.append(error)
+
+    def noticed(self, job: str, problem: str) -> None:
+        del job
+        self.problems.append(problem)
+
+
 @dataclass
 class Workplace:
     """What the tests of jobs share. `home` is an empty directory; the store in it holds `builders.memory()`."""
@@ -48,6 +76,7 @@ class Workplace:
     clock: ManualClock = field(default_factory=ManualClock)
     memory: MemoryDestination = field(default_factory=MemoryDestination)
     progress: Progress = field(default_factory=Silent)
+    audience: AudienceFake = field(default_factory=AudienceFake)
 
     def __post_init__(self) -> None:
         self.store = SqliteStore(self.home / "memory.db")
@@ -82,6 +111,31 @@ class Workplace:
         if proved or fault:
             self.history.record_proof(place.label, name, Proof(name.created, fault))
         return name
+
+    def runs(self, verb: str) -> list[Run]:
+        """Give every run of "nightly" on record, in the order of their ends."""
+        with closing(sqlite3.connect(self.state_dir / "history.db")) as journal:
+            rows = journal.execute(
+                f"SELECT {', '.join(Run.__struct_fields__)} FROM runs WHERE job = 'nightly' AND verb = ? ORDER BY id",
+                (verb,),
+            ).fetchall()
+        return [convert(dict(zip(Run.__struct_fields__, row, strict=True)), Run) for row in rows]
+
+    def look(self, job: Job) -> list[Outcome]:
+        """Do what is due, as the agent does at each of its ticks."""
+        context, outcomes = self.context(), []
+        for task in tasks([job], context):
+            record_missed(task, context)
+            outcomes.append(attend(job, task.verb, context, self.audience))
+        return outcomes
+
+    def pass_time(self, job: Job, until: datetime, tick: timedelta) -> list[Outcome]:
+        """Have an agent look at every tick until a time, that included."""
+        outcomes = []
+        while self.clock.now() + tick <= until:
+            self.clock.advance(tick)
+            outcomes += self.look(job)
+        return outcomes
 
     def files(self) -> dict[Path, bytes]:
         """Give every file below the state directory."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from ecm_agent.errors import EcmError, LockHeld, Skipped
+from ecm_agent.errors import EcmError, HookFailed, LockHeld, Skipped
 from ecm_agent.history import Run
 from ecm_agent.jobs.backup import PARTIAL, BackedUp, backup
 from ecm_agent.jobs.check import Checked, check, share_of
@@ -48,8 +48,13 @@ def attend(job: Job, verb: Verb, context: Context, audience: Audience, *, wait: 
     except EcmError as error:
         seconds = context.clock.monotonic() - began
         outcome = ended_by(error, started, finished_at=context.clock.now(), seconds=seconds)
-        outcome = _put_off(job, outcome, error, context)
+        if isinstance(error, LockHeld):
+            outcome = replace(outcome, status="skipped")
         audience.failed(job.name, error)
+        try:
+            _record_not_begun(outcome, error, context)
+        except EcmError as unrecorded:
+            audience.noticed(job.name, unrecorded.message)
     outcome, problems = job.around.end(outcome)
     for problem in problems:
         audience.noticed(job.name, problem)
@@ -76,13 +81,14 @@ def _status(exit_code: int) -> Status:
     return {0: "ok", PARTIAL: "partial"}.get(exit_code, "failed")  # type: ignore[return-value] # each is a Status
 
 
-def _put_off(job: Job, outcome: Outcome, error: EcmError, context: Context) -> Outcome:
-    """Put on record what kept a run from beginning, which is no failure; a run that began has recorded its own end."""
-    if not isinstance(error, (Skipped, LockHeld)):
-        return outcome
-    record = Run(job.name, outcome.verb, outcome.started_at, outcome.finished_at, Skipped.exit_code, error.message)
-    context.history.record_run(record)
-    return replace(outcome, status="skipped")
+def _record_not_begun(outcome: Outcome, error: EcmError, context: Context) -> None:
+    """Put on record what kept a run from beginning; one that began has recorded its own end."""
+    if not isinstance(error, (Skipped, LockHeld, HookFailed)):
+        return
+    code = Skipped.exit_code if outcome.status == "skipped" else error.exit_code
+    context.history.record_run(
+        Run(outcome.job, outcome.verb, outcome.started_at, outcome.finished_at, code, error.message)
+    )
 
 
 def _backup(job: Job, context: Context, wait: float) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -73,7 +73,11 @@ def _findings(job: Job, place: Destination, context: Context, level: Level, shar
         proofs = context.history.proofs(place.label)
     except EcmError as error:
         return [Finding("", place.label, error.message, error.exit_code)]
-    return [_finding(job, place, one, context, level, newest=one is own[-1]) for one in turn(own, proofs, share)]
+    chosen = turn(own, proofs, share)
+    findings = [_finding(job, place, one, context, level, newest=one is own[-1]) for one in chosen]
+    if level == "quick":  # a size costs nothing to look at, and a quick look leaves no proof to tell whose turn it is
+        findings += [_finding(job, place, one, context, "size", newest=False) for one in own if one not in chosen]
+    return findings
 
 
 def turn(own: Sequence[Stored], proofs: dict[str, Proof], share: float) -> list[Stored]:
@@ -90,10 +94,12 @@ def share_of(interval: timedelta, cover: timedelta) -> float:
     return min(1.0, interval / cover)
 
 
-def _finding(job: Job, place: Destination, one: Stored, context: Context, level: Level, *, newest: bool) -> Finding:
+def _finding(
+    job: Job, place: Destination, one: Stored, context: Context, level: Level | Literal["size"], *, newest: bool
+) -> Finding:
     try:
-        if level == "quick":
-            _look(place, one, context)
+        if level in {"quick", "size"}:
+            _look(place, one, context, inside=level == "quick")
         elif level == "drill" and newest:
             drill(job, Located(one.name, place, verified=False), context)
         else:
@@ -103,11 +109,19 @@ def _finding(job: Job, place: Destination, one: Stored, context: Context, level:
     return Finding(str(one.name), place.label)
 
 
-def _look(place: Destination, one: Stored, context: Context) -> None:
-    """Compare an archive's size with the one it was proved with, and look at its first bytes."""
+def _look(place: Destination, one: Stored, context: Context, *, inside: bool) -> None:
+    """Compare an archive's size with the one it was proved with, and look at its first bytes.
+
+    A fault takes the proof away, so that no rotation counts on the archive; only reading all of it gives it back.
+    """
     proof = context.history.proofs(place.label).get(str(one.name))
-    if proof and proof.good and proof.bytes != one.size:
-        raise ArchiveInvalid(f"It has {one.size} bytes; when it was proved it had {proof.bytes}.")
-    with place.open(one.name) as file:
-        if not is_encrypted(file):
-            raise ArchiveInvalid("Invalid archive format: it does not begin as an archive does.")
+    fault = ""
+    if proof and proof.bytes and proof.bytes != one.size:
+        fault = f"It has {one.size} bytes; when it was proved it had {proof.bytes}."
+    elif inside:
+        with place.open(one.name) as file:
+            fault = "" if is_encrypted(file) else "Invalid archive format: it does not begin as an archive does."
+    if fault:
+        proved_bytes = proof.bytes if proof else 0
+        context.history.record_proof(place.label, one.name, Proof(context.clock.now(), fault, proved_bytes))
+        raise ArchiveInvalid(fault)

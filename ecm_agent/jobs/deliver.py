@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,7 +17,7 @@ from ecm_agent.lock import held
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -78,9 +78,9 @@ def deliver_new(job: Job, name: ArchiveName, proved: Verified, context: Context)
 
 
 def send_waiting(job: Job, context: Context, places: Iterable[str] | None = None) -> list[Delivery]:
-    """Send what waits from earlier runs, oldest first, to some destinations or to all."""
-    chosen = set(job.destinations if places is None else places)
-    waiting = [one for one in context.history.pending(job.name) if one.destination in chosen]
+    """Send what waits from earlier runs, oldest first, to some destinations or to all, even those no longer there."""
+    chosen = None if places is None else set(places)
+    waiting = [one for one in context.history.pending(job.name) if chosen is None or one.destination in chosen]
     return [deliver(job, one, context) for one in waiting]
 
 
@@ -115,7 +115,7 @@ def deliver(job: Job, pending: Pending, context: Context, proved: Verified | Non
     if place is None or name is None or not staged_path(job, name).exists():
         return _give_up(job, pending, context)
     try:
-        with staged_path(job, name).open("rb") as staged:
+        with _opened(staged_path(job, name)) as staged:
             proved = proved or verify(staged, context.password, context.progress, title=f"Checking {name}")
             staged.seek(0)
             _put_and_prove(place, name, staged, proved, context)
@@ -126,6 +126,20 @@ def deliver(job: Job, pending: Pending, context: Context, proved: Verified | Non
     _settle(job, pending, context)
     rotation = rotate(job, pending.destination, context)
     return Delivery(pending.archive, pending.destination, place.label, rotation=rotation)
+
+
+def adopt(job: Job, context: Context) -> None:
+    """Let every destination wait for the staged archives that none waits for.
+
+    A kill between two steps leaves such, and so does the loss of the journal. One that a destination already has is
+    recognised there.
+    """
+    staging, known = job.state_dir / "staging", {one.archive for one in context.history.pending(job.name)}
+    now = context.clock.now()
+    for name in filter(None, (ArchiveName.parse(path.name) for path in sorted(staging.glob(f"{job.name}-*")))):
+        if (name.job, name.host) == (job.name, job.host) and str(name) not in known:
+            for place in job.destinations:
+                context.history.expect(Pending(job.name, str(name), place, now, 0, now, ""))
 
 
 def keep_within_bound(job: Job, context: Context) -> list[str]:
@@ -144,6 +158,15 @@ def keep_within_bound(job: Job, context: Context) -> list[str]:
         if one.archive in dropped:
             _give_up(job, one, context, "was dropped: the staging directory is full")
     return dropped
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as staged:
+            yield staged
+    except OSError as error:  # a destination's own trouble is never an OSError
+        raise EcmError(f"The staged archive {path} cannot be read: {error.strerror}.") from error
 
 
 def _put_and_prove(place: Destination, name: ArchiveName, staged: BinaryIO, proved: Verified, context: Context) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ecm_agent.model.records import AnyRecord, Batch
     from ecm_agent.store.base import MemoryStore
 
-SCRATCH = "drill-"
+_SCRATCH = "drill-"
 
 
 class Drilled(Struct, frozen=True):
@@ -49,7 +49,7 @@ def drill(job: Job, located: Located, context: Context) -> Drilled:
     started, began = context.clock.now(), context.clock.monotonic()
     label, name = located.destination.label, located.name
     try:
-        with _scratch(job.state_dir) as scratch, opened_stored(located.destination, name) as file:
+        with _scratch(job) as scratch, opened_stored(located.destination, name) as file:
             manifest = _restore_and_compare(file, job.store.at(scratch / "memory.db"), context)
             size = file.seek(0, 2)
     except EcmError as error:
@@ -89,10 +89,16 @@ def _records(batches: Iterable[Batch]) -> Iterator[AnyRecord]:
 
 
 @contextmanager
-def _scratch(state_dir: Path) -> Iterator[Path]:
-    """Give a private directory that is gone afterwards; what killed drills have left behind goes with it."""
-    staging = private_directory(state_dir / "staging")
-    for leftover in staging.glob(f"{SCRATCH}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    with TemporaryDirectory(prefix=SCRATCH, dir=staging) as scratch:
-        yield Path(scratch)
+def _scratch(job: Job) -> Iterator[Path]:
+    """Give a private directory that is gone afterwards; what killed drills of this job have left behind goes first."""
+    staging, prefix = job.state_dir / "staging", f"{_SCRATCH}{job.name}-"  # another job's drill may be at work
+    try:
+        for leftover in private_directory(staging).glob(f"{prefix}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        with TemporaryDirectory(prefix=prefix, dir=staging, ignore_cleanup_errors=True) as scratch:
+            yield Path(scratch)
+    except OSError as error:
+        raise EcmError(
+            f"There is no place for a drill in {staging}: {error.strerror}.",
+            hint="Make room there, or name another place with the key state_dir.",
+        ) from error

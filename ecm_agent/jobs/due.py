@@ -47,7 +47,8 @@ def record_missed(task: Task, context: Context) -> None:
     first = task.due.first_missed
     slots = "the slot" if task.due.missed == 1 else f"{task.due.missed} slots from"
     message = f"skipped {slots} {first:%Y-%m-%d %H:%M} UTC: the agent was not running, or the machine asleep"
-    context.history.record_run(Run(task.job, task.verb, first, context.clock.now(), SKIPPED, message))
+    now = context.clock.now()
+    context.history.record_run(Run(task.job, task.verb, now, now, SKIPPED, message))
 
 
 def next_run(job: Job, context: Context) -> datetime | None:
@@ -60,27 +61,27 @@ def next_run(job: Job, context: Context) -> datetime | None:
 
 def _tasks_of(job: Job, context: Context) -> list[Task]:
     found = []
-    if job.schedule and not _just_skipped(job, context) and (backup := _backup_due(job, job.schedule, context)):
+    if job.schedule and (backup := _backup_due(job, job.schedule, context)):
         found.append(Task(job.name, "backup", backup.reason, backup))
-    if waiting := waiting_now(job, context):
-        found.append(Task(job.name, "send", f"{len(waiting)} archives wait to be sent"))
+    if (waiting := waiting_now(job, context)) and not _send_stopped_just_now(job, context):
+        archives = len({one.archive for one in waiting})
+        found.append(Task(job.name, "send", f"{archives} archive{'s wait' if archives > 1 else ' waits'} to be sent"))
     if job.verification and (check := _check_due(job, job.verification.schedule, context)):
         found.append(Task(job.name, "verify", check.reason, check))
     return found
 
 
-def _just_skipped(job: Job, context: Context) -> bool:
-    """Whether a hook, or another process at work, put the backup off a moment ago: it is not asked at every tick."""
-    last = context.history.last_run(job.name, "backup")
-    since = context.clock.now() - last.finished_at if last and last.exit_code == SKIPPED else FIRST_RETRY
-    return timedelta(0) <= since < FIRST_RETRY
-
-
 def _backup_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
-    """Count from the last run that made an archive: one that could not be sent yet waits and needs no second export."""
-    made, last = context.history.last_archive(job.name), context.history.last_attempt(job.name, "backup")
+    """Count from the last run that made an archive: one that could not be sent yet waits and needs no second export.
+
+    A run that was skipped is tried again like one that failed, and not at every look.
+    """
+    made, last = context.history.last_archive(job.name), context.history.last_run(job.name, "backup")
     failures = context.history.failures_since_success(job.name, "backup")
-    failure = Failure(last.started_at, last.finished_at, failures) if last and failures else None
+    if last and (failures or last.exit_code == SKIPPED):
+        failure = Failure(last.started_at, last.finished_at, max(failures, 1))
+    else:
+        failure = None
     return due(schedule, last_success=made.started_at if made else None, last_failure=failure, now=context.clock.now())
 
 
@@ -89,4 +90,15 @@ def _check_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
     last = context.history.last_attempt(job.name, "verify") or context.history.first_archive(job.name)
     if last is None:
         return None
-    return due(schedule, last_success=last.started_at, last_failure=None, now=context.clock.now())
+    latest = context.history.last_run(job.name, "verify")
+    skipped = latest and latest.exit_code == SKIPPED
+    failure = Failure(latest.started_at, latest.finished_at) if latest and skipped else None
+    return due(schedule, last_success=last.started_at, last_failure=failure, now=context.clock.now())
+
+
+def _send_stopped_just_now(job: Job, context: Context) -> bool:
+    """Tell whether the last sending was kept from beginning a moment ago: that leaves no trace on what waits."""
+    last = context.history.last_run(job.name, "send")
+    if last is None or last.exit_code == 0:
+        return False
+    return timedelta(0) <= context.clock.now() - last.finished_at < FIRST_RETRY

@@ -7,11 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from web import Web, served
 from workplace import Workplace
 
 from ecm_agent.archive import container
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -28,6 +30,12 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make keys cheap and disks fast; that the real cost of a key is paid is proved by the format's vectors."""
     monkeypatch.setattr(container, "SCRYPT_N", 2)
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=_Hasty))
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    with served(monkeypatch) as seen:
+        yield seen
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
-"""Runs that have ended, and a web server on this machine that remembers what it was asked."""
+"""A web server for those who have to be told of a run."""
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
-from web import Web
+from web import Web, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,31 +13,5 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    seen = Web()
-
-    class Answering(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            seen.asked.append(f"{self.command} {self.path}")
-            seen.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-            seen.headers.append(dict(self.headers))
-            status, location = seen.answers.pop(0) if seen.answers else (200, "")
-            self.send_response(status)
-            if location:
-                self.send_header("Location", location)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_GET = do_POST  # noqa: N815 (the library's name)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        seen.address = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with served(monkeypatch) as seen:
         yield seen
-        server.shutdown()
-        thread.join()
