@@ -1,4 +1,4 @@
-"""What holds for every test: no deadline, and no skip where `ECM_AGENT_NO_SKIPS` is set, as in CI."""
+"""What holds for every test: no deadline, and no skip where `NO_SKIPPED_TESTS` is set, as in CI."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     expected_failure = hasattr(report, "wasxfail")
-    if report.skipped and not expected_failure and os.environ.get("ECM_AGENT_NO_SKIPS"):
+    if report.skipped and not expected_failure and os.environ.get("NO_SKIPPED_TESTS"):
         report.outcome = "failed"
         report.longrepr = f"A skipped test proves nothing: {report.longrepr}"

@@ -224,11 +224,11 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     ids=["a test", "a module"],
 )
 def test_a_skip_fails_where_skips_are_forbidden(source: str, tmp_path: Path) -> None:
-    """With ECM_AGENT_NO_SKIPS set, as in CI, a skipped test or module fails the run; without it, it does not."""
+    """With NO_SKIPPED_TESTS set, as in CI, a skipped test or module fails the run; without it, it does not."""
     shutil.copy(ROOT / "tests/conftest.py", tmp_path)
     (tmp_path / "test_it.py").write_text(source)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "."]
-    base = {name: value for name, value in os.environ.items() if name != "ECM_AGENT_NO_SKIPS"}
+    base = {name: value for name, value in os.environ.items() if name != "NO_SKIPPED_TESTS"}
     base["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 
     def closing_line(environment: dict[str, str]) -> str:
@@ -236,4 +236,4 @@ def test_a_skip_fails_where_skips_are_forbidden(source: str, tmp_path: Path) -> 
         return done.stdout.splitlines()[-1]
 
     assert closing_line(base).startswith("1 skipped")
-    assert re.match("1 (failed|error)", closing_line(base | {"ECM_AGENT_NO_SKIPS": "1"}))
+    assert re.match("1 (failed|error)", closing_line(base | {"NO_SKIPPED_TESTS": "1"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec.structs import replace
@@ -36,12 +37,16 @@ class Audience(Protocol):
 
 
 def attend(job: Job, verb: Verb, context: Context, audience: Audience, *, wait: float = 0.0) -> Outcome:
-    """Do one thing for a job and tell everybody who is to know. Raises nothing of ours: the outcome says it all."""
+    """Do one thing for a job and tell everybody who is to know. Raises nothing of ours: the outcome says it all.
+
+    Only a backup pings that all is well: checks must not keep a dead-man's switch quiet while no backup is made.
+    """
+    unpinged = dataclasses.replace(job.around, ping=None)
     started = Started(job=job.name, host=job.host, verb=verb, started_at=context.clock.now())
     began = context.clock.monotonic()
     result: Result | None = None
     try:
-        for problem in job.around.begin(started):
+        for problem in (job.around if verb == "backup" else unpinged).begin(started):
             audience.noticed(job.name, problem)
         result = _WORK[verb](job, context, wait)
         outcome = _outcome(started, result, context, began)
@@ -55,7 +60,7 @@ def attend(job: Job, verb: Verb, context: Context, audience: Audience, *, wait: 
             _record_not_begun(outcome, error, context)
         except EcmError as unrecorded:
             audience.noticed(job.name, unrecorded.message)
-    outcome, problems = job.around.end(outcome)
+    outcome, problems = (unpinged if verb != "backup" and outcome.status == "ok" else job.around).end(outcome)
     for problem in problems:
         audience.noticed(job.name, problem)
     audience.done(outcome, result)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ecm_agent.errors import AlreadyExists, ArchiveInvalid, DecryptionFailed, EcmError
+from ecm_agent.errors import AlreadyExists, ArchiveInvalid, DecryptionFailed, DestinationRefused, EcmError
 from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.rotate import Rotation, rotate
 from ecm_agent.jobs.verify import Verified, verify, verify_stored
@@ -78,10 +78,17 @@ def deliver_new(job: Job, name: ArchiveName, proved: Verified, context: Context)
 
 
 def send_waiting(job: Job, context: Context, places: Iterable[str] | None = None) -> list[Delivery]:
-    """Send what waits from earlier runs, oldest first, to some destinations or to all, even those no longer there."""
+    """Send what waits from earlier runs, oldest first, to some destinations or to all, even those no longer there.
+
+    A destination that did not take one archive is not asked to take the next.
+    """
     chosen = None if places is None else set(places)
-    waiting = [one for one in context.history.pending(job.name) if chosen is None or one.destination in chosen]
-    return [deliver(job, one, context) for one in waiting]
+    sent: list[Delivery] = []
+    for one in context.history.pending(job.name):
+        closed = {delivery.destination for delivery in sent if delivery.exit_code == DestinationRefused.exit_code}
+        if one.destination not in closed and (chosen is None or one.destination in chosen):
+            sent.append(deliver(job, one, context))
+    return sent
 
 
 def send(job: Job, context: Context, *, wait: float = 0.0) -> Sent:

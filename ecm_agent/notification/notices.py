@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Who is told, when, and where it is noted (a file for each job in `state_dir`/told)."""
+    """Who is told, when, and where it is noted: in `state_dir`/told, a file for each verb of a job.
+
+    A check that goes well is no recovery of a backup that fails.
+    """
 
     recipients: Recipients
     state_dir: Path
@@ -32,7 +35,7 @@ class Notices:
 
     def tell(self, outcome: Outcome) -> list[str]:
         """Send the message an outcome calls for, if any. Never raises; gives what went wrong."""
-        note = self.state_dir / "told" / f"{outcome.job}.json"
+        note = self.state_dir / "told" / f"{outcome.job}-{outcome.verb}.json"
         told = _read(note)
         notice = notice_of(outcome, told, on=self.on, repeat=self.repeat)
         sent = self.recipients.send(notice) if notice else None

@@ -267,7 +267,17 @@ def test_a_check_that_finds_a_fault_fails(at: Workplace, web: Web) -> None:
     outcome = attend(job, "verify", at.context(), at.audience)
     assert (outcome.status, outcome.exit_code) == ("failed", 13)
     assert archive in outcome.message
-    assert web.asked == [*BEGIN, "GET /hook/on_failure", "GET /hook/finally", "POST /ping/13"]
+    assert web.asked == ["GET /hook/before", "GET /hook/on_failure", "GET /hook/finally", "POST /ping/13"]
+
+
+def test_a_check_that_goes_well_does_not_ping(at: Workplace, web: Web) -> None:
+    """A dead-man's switch hears of a success only from a backup, and of a failure from whatever fails."""
+    job = surrounded(at, web)
+    attend(job, "backup", at.context(), at.audience)
+    web.asked.clear()
+    for verb in ("verify", "send"):
+        assert attend(job, verb, at.context(), at.audience).status == "ok"
+    assert [asked for asked in web.asked if "ping" in asked] == []
 
 
 def test_what_is_no_error_of_ours_is_not_hidden(at: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:

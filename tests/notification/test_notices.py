@@ -120,15 +120,15 @@ def test_what_was_told_is_remembered_across_restarts(web: Web, tmp_path: Path) -
         "ecm-agent: backup of job nightly on laptop failed",
         "ecm-agent: backup of job nightly on laptop works again",
     ]
-    assert [path.name for path in (tmp_path / "state/told").iterdir()] == ["nightly.json"]
-    assert (tmp_path / "state/told/nightly.json").stat().st_mode & 0o77 == 0
+    assert [path.name for path in (tmp_path / "state/told").iterdir()] == ["nightly-backup.json"]
+    assert (tmp_path / "state/told/nightly-backup.json").stat().st_mode & 0o77 == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff{", b'{"sent": 5}'])
 def test_a_damaged_note_only_repeats_a_message(web: Web, tmp_path: Path, content: bytes) -> None:
     """It is as if nothing had been told."""
     (tmp_path / "told").mkdir()
-    (tmp_path / "told/nightly.json").write_bytes(content)
+    (tmp_path / "told/nightly-backup.json").write_bytes(content)
     assert Notices(recipients(to(web)), tmp_path).tell(outcome("failed")) == []
     assert len(web.asked) == 1
 
