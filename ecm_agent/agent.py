@@ -116,6 +116,7 @@ class Agent:
         self._journal = journal
         self._orders = _Orders()
         self._work: Work | None = None
+        self._rest_until = 0.0
         self._duty = load()
 
     def run(self) -> int:
@@ -144,7 +145,9 @@ class Agent:
         if self._work and not self._work.running():
             self._journal.info("run ended", exit_code=self._work.exit_code())
             self._work = None
-        if self._work is None:
+            # Were a run to end without leaving its mark in the journal, the next one would begin at once, for ever.
+            self._rest_until = self._clock.monotonic() + TICK_SECONDS
+        if self._work is None and self._clock.monotonic() >= self._rest_until:
             self._begin_what_is_due()
         self._supervisor.alive("running" if self._work else "waiting")
 

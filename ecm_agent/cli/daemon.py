@@ -53,13 +53,14 @@ def do_what_is_due(settings: "Settings") -> list[int]:
     from ecm_agent.jobs.due import record_missed, tasks
     from ecm_agent.jobs.progress import Stopwatch
 
-    context = _context(settings)
+    context, refusal = _context_or_refusal(settings)
     jobs = {name: wiring.job(settings, name, attended=True) for name in settings.jobs}
     codes = []
     for task in tasks(jobs.values(), context):
         record_missed(task, context)
         watch = Stopwatch(context.clock)
-        outcome = attend(jobs[task.job], task.verb, replace(context, progress=watch), _Log(watch))
+        surroundings = replace(context, progress=watch)
+        outcome = attend(jobs[task.job], task.verb, surroundings, _Log(watch), refusal=refusal)
         codes.append(outcome.exit_code)
     return codes
 
@@ -88,6 +89,7 @@ def _serve(settings: "Settings", config: Path | None, store: Path | None) -> int
     from ecm_agent import log
     from ecm_agent.agent import Agent
     from ecm_agent.clock import SystemClock
+    from ecm_agent.lock import held
     from ecm_agent.systemd import Supervisor
 
     fresh = [settings]
@@ -95,7 +97,9 @@ def _serve(settings: "Settings", config: Path | None, store: Path | None) -> int
     def load() -> _ScheduledWork:
         return _ScheduledWork(fresh.pop() if fresh else settings_of(config, store))
 
-    return Agent(load, SystemClock(), Supervisor(os.environ), log.logger()).run()
+    # No job can be called so: a job's name does not begin with a dot.
+    with held(settings.state_dir / "locks" / ".daemon.lock", "these jobs: a daemon is running already"):
+        return Agent(load, SystemClock(), Supervisor(os.environ), log.logger()).run()
 
 
 class _ScheduledWork:
@@ -165,11 +169,14 @@ def _in_child(work: Callable[["Settings"], object], settings: "Settings", answer
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)  # the parent hears them, and decides
     signal.signal(signal.SIGTERM, _abandon)
+    from ecm_agent import log
+
     _configure_log(settings)
     try:
         codes = work(settings)
         answer.send(None)
     except EcmError as error:
+        log.logger().error(error.message, hint=error.hint)
         answer.send(error)
         sys.exit(error.exit_code)
     sys.exit(exit_code_of(codes) if isinstance(codes, list) else 0)
@@ -221,6 +228,17 @@ def _context(settings: "Settings") -> "Context":
     password = passwords.without_asking(settings)
     log.register(password)
     return wiring.context(settings, Silent(), password)
+
+
+def _context_or_refusal(settings: "Settings") -> tuple["Context", EcmError | None]:
+    """Give the surroundings, and what keeps every run from beginning: then each fails with it, and is heard of."""
+    from ecm_agent import wiring
+    from ecm_agent.jobs.progress import Silent
+
+    try:
+        return _context(settings), None
+    except EcmError as error:
+        return wiring.context(settings, Silent()), error
 
 
 def _configure_log(settings: "Settings") -> None:

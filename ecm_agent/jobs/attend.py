@@ -36,9 +36,18 @@ class Audience(Protocol):
         """Hear of something that went wrong beside a run and does not change its outcome."""
 
 
-def attend(job: Job, verb: Verb, context: Context, audience: Audience, *, wait: float = 0.0) -> Outcome:
+def attend(
+    job: Job,
+    verb: Verb,
+    context: Context,
+    audience: Audience,
+    *,
+    wait: float = 0.0,
+    refusal: EcmError | None = None,
+) -> Outcome:
     """Do one thing for a job and tell everybody who is to know. Raises nothing of ours: the outcome says it all.
 
+    `refusal` is what keeps the run from beginning at all: it fails with that, and everybody hears of it.
     Only a backup pings that all is well: checks must not keep a dead-man's switch quiet while no backup is made.
     """
     unpinged = dataclasses.replace(job.around, ping=None)
@@ -48,6 +57,8 @@ def attend(job: Job, verb: Verb, context: Context, audience: Audience, *, wait: 
     try:
         for problem in (job.around if verb == "backup" else unpinged).begin(started):
             audience.noticed(job.name, problem)
+        if refusal:
+            raise refusal
         result = _WORK[verb](job, context, wait)
         outcome = _outcome(started, result, context, began)
     except EcmError as error:
@@ -57,7 +68,8 @@ def attend(job: Job, verb: Verb, context: Context, audience: Audience, *, wait: 
             outcome = replace(outcome, status="skipped")
         audience.failed(job.name, error)
         try:
-            _record_not_begun(outcome, error, context)
+            if refusal or isinstance(error, (Skipped, LockHeld, HookFailed)):
+                _record_not_begun(outcome, error, context)
         except EcmError as unrecorded:
             audience.noticed(job.name, unrecorded.message)
     outcome, problems = (unpinged if verb != "backup" and outcome.status == "ok" else job.around).end(outcome)
@@ -88,8 +100,6 @@ def _status(exit_code: int) -> Status:
 
 def _record_not_begun(outcome: Outcome, error: EcmError, context: Context) -> None:
     """Put on record what kept a run from beginning; one that began has recorded its own end."""
-    if not isinstance(error, (Skipped, LockHeld, HookFailed)):
-        return
     code = Skipped.exit_code if outcome.status == "skipped" else error.exit_code
     context.history.record_run(
         Run(outcome.job, outcome.verb, outcome.started_at, outcome.finished_at, code, error.message)

@@ -170,7 +170,7 @@ def test_the_status_hides_nothing() -> None:
         "  local:/a: 1 archive, 2.0 KiB, none proved",
         "    OVERDUE   nothing is proved here yet",
         "    NOT GOOD  bad.ecm: Decryption failed",
-        "  local:/nas: local:/nas is unavailable.",
+        "  OUT OF REACH  local:/nas is unavailable.",
     ]
     new = JobStatus("new", "", None, None, None, None, None, [], [])
     assert new.well
