@@ -141,11 +141,11 @@ class Agent:
 
     def step(self) -> None:
         """Look once: collect a finished run, begin what is due unless a run is under way, report to the supervisor."""
-        if self._work and not self._work.running():
-            self._journal.info("run ended", exit_code=self._work.exit_code())
-            self._work = None
         if self._work is None:
             self._begin_what_is_due()
+        elif not self._work.running():  # what is due now can wait a tick: a run that fails at once must not make a loop
+            self._journal.info("run ended", exit_code=self._work.exit_code())
+            self._work = None
         self._supervisor.alive("running" if self._work else "waiting")
 
     def _begin_what_is_due(self) -> None:

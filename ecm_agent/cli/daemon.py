@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -23,9 +25,12 @@ if TYPE_CHECKING:
 
     from ecm_agent.config.settings import Settings
     from ecm_agent.jobs.attend import Result
-    from ecm_agent.jobs.job import Context
+    from ecm_agent.jobs.job import Context, Job
     from ecm_agent.jobs.progress import Stopwatch
     from ecm_agent.model.outcome import Outcome
+
+_FOR_THE_PARENT = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
+"""A group of processes gets them all at once; the daemon hears them, and decides for its child."""
 
 
 def run(
@@ -40,23 +45,34 @@ def run(
         settings = settings_of(config, store)
         _configure_log(settings)
         if once:
-            raise SystemExit(exit_code_of(do_what_is_due(settings)))
+            raise SystemExit(exit_code_of(do_what_is_due(settings, at_once=True)))
         raise SystemExit(_serve(settings, config, store))
 
 
-def do_what_is_due(settings: "Settings") -> list[int]:
-    """Do everything that is due, one after the other; give the exit code of each."""
+def do_what_is_due(settings: "Settings", *, at_once: bool = False) -> list[int]:
+    """Do everything that is due, one after the other; give the exit code of each.
+
+    Done `at_once`, what failed a moment ago is tried again. When nothing can be begun, as without a password, that is
+    put on record and told for each thing due, and raised.
+    """
     from dataclasses import replace
 
     from ecm_agent import wiring
-    from ecm_agent.jobs.attend import attend
+    from ecm_agent.jobs.attend import attend, refuse
     from ecm_agent.jobs.due import record_missed, tasks
-    from ecm_agent.jobs.progress import Stopwatch
+    from ecm_agent.jobs.progress import Silent, Stopwatch
 
-    context = _context(settings)
-    jobs = {name: wiring.job(settings, name, attended=True) for name in settings.jobs}
+    jobs, context = _jobs(settings), wiring.context(settings, Silent())
+    due = tasks(jobs.values(), context, at_once=at_once)
+    try:
+        jobs = _jobs(settings, attended=True)
+        context = _context(settings)
+    except EcmError as error:
+        for task in due:
+            refuse(jobs[task.job], task.verb, error, context, _Log(Stopwatch(context.clock)))
+        raise
     codes = []
-    for task in tasks(jobs.values(), context):
+    for task in due:
         record_missed(task, context)
         watch = Stopwatch(context.clock)
         outcome = attend(jobs[task.job], task.verb, replace(context, progress=watch), _Log(watch))
@@ -126,7 +142,13 @@ class _ScheduledWork:
         return [str(task) for task in tasks(self._jobs, self._context)]
 
     def begin(self) -> "_Child":
-        return _Child(do_what_is_due, self._settings)
+        return _Child(_do_unattended, self._settings)
+
+
+def _jobs(settings: "Settings", *, attended: bool = False) -> dict[str, "Job"]:
+    from ecm_agent import wiring
+
+    return {name: wiring.job(settings, name, attended=attended) for name in settings.jobs}
 
 
 class _Child:
@@ -136,7 +158,8 @@ class _Child:
         spawn = multiprocessing.get_context("spawn")
         self._answer, ours = spawn.Pipe(duplex=False)
         self._process = spawn.Process(target=_in_child, args=(work, settings, ours), name="ecm-agent-run")
-        self._process.start()
+        with _held_back(_FOR_THE_PARENT):  # a child that has just been started would die of them
+            self._process.start()
         ours.close()
 
     def running(self) -> bool:
@@ -161,9 +184,32 @@ class _Child:
         return error if isinstance(error, EcmError) else None
 
 
+def _do_unattended(settings: "Settings") -> list[int]:
+    from ecm_agent import log
+
+    try:
+        return do_what_is_due(settings)
+    except EcmError as error:
+        log.logger().error("nothing can be begun", reason=error.message, hint=error.hint)
+        return [error.exit_code]
+
+
+@contextmanager
+def _held_back(numbers: frozenset[signal.Signals]) -> Iterator[None]:
+    """Keep signals waiting during the block, and in what is started in it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        resource_tracker.ensure_running()  # the helper of multiprocessing, whose start lets SIGINT through
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _in_child(work: Callable[["Settings"], object], settings: "Settings", answer: "Connection") -> None:
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)  # the parent hears them, and decides
+    for number in _FOR_THE_PARENT:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_THE_PARENT)
     signal.signal(signal.SIGTERM, _abandon)
     _configure_log(settings)
     try:
