@@ -116,7 +116,6 @@ class Agent:
         self._journal = journal
         self._orders = _Orders()
         self._work: Work | None = None
-        self._rest_until = 0.0
         self._duty = load()
 
     def run(self) -> int:
@@ -142,13 +141,11 @@ class Agent:
 
     def step(self) -> None:
         """Look once: collect a finished run, begin what is due unless a run is under way, report to the supervisor."""
-        if self._work and not self._work.running():
+        if self._work is None:
+            self._begin_what_is_due()
+        elif not self._work.running():  # what is due now can wait a tick: a run that fails at once must not make a loop
             self._journal.info("run ended", exit_code=self._work.exit_code())
             self._work = None
-            # Were a run to end without leaving its mark in the journal, the next one would begin at once, for ever.
-            self._rest_until = self._clock.monotonic() + TICK_SECONDS
-        if self._work is None and self._clock.monotonic() >= self._rest_until:
-            self._begin_what_is_due()
         self._supervisor.alive("running" if self._work else "waiting")
 
     def _begin_what_is_due(self) -> None:

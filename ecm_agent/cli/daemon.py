@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -23,9 +25,12 @@ if TYPE_CHECKING:
 
     from ecm_agent.config.settings import Settings
     from ecm_agent.jobs.attend import Result
-    from ecm_agent.jobs.job import Context
+    from ecm_agent.jobs.job import Context, Job
     from ecm_agent.jobs.progress import Stopwatch
     from ecm_agent.model.outcome import Outcome
+
+_FOR_THE_PARENT = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
+"""A group of processes gets them all at once; the daemon hears them, and decides for its child."""
 
 
 def run(
@@ -33,34 +38,50 @@ def run(
     config: options.Config = None,
     *,
     once: Annotated[bool, typer.Option("--once", help="Do everything that is due, then end.")] = False,
+    wait_lock: options.WaitLock = "0s",
     json: options.Json = False,
 ) -> None:
     """Run as a daemon: back up on schedule, catch up after sleep, send what waits, verify what is stored."""
+    from ecm_agent.config.values import seconds_of
+
     with screen(json=json):
         settings = settings_of(config, store)
         _configure_log(settings)
         if once:
-            raise SystemExit(exit_code_of(do_what_is_due(settings)))
+            codes = do_what_is_due(settings, at_once=True, wait=seconds_of(wait_lock))
+            raise SystemExit(exit_code_of(codes))
         raise SystemExit(_serve(settings, config, store))
 
 
-def do_what_is_due(settings: "Settings") -> list[int]:
-    """Do everything that is due, one after the other; give the exit code of each."""
+def do_what_is_due(settings: "Settings", *, at_once: bool = False, wait: float = 0.0) -> list[int]:
+    """Do everything that is due, one after the other; give the exit code of each.
+
+    Done `at_once`, what failed a moment ago is tried again; `wait` is how many seconds to wait for another process on
+    the same job. When nothing can be begun, as without a password, that is put on record and told for each thing due,
+    and raised.
+    """
     from dataclasses import replace
 
     from ecm_agent import wiring
-    from ecm_agent.jobs.attend import attend
+    from ecm_agent.jobs.attend import attend, refuse
     from ecm_agent.jobs.due import record_missed, tasks
-    from ecm_agent.jobs.progress import Stopwatch
+    from ecm_agent.jobs.progress import Silent, Stopwatch
 
-    context, refusal = _context_or_refusal(settings)
-    jobs = {name: wiring.job(settings, name, attended=True) for name in settings.jobs}
+    jobs, context = _jobs(settings), wiring.context(settings, Silent())
+    due = tasks(jobs.values(), context, at_once=at_once)
+    try:
+        jobs = _jobs(settings, attended=True)
+        context = _context(settings)
+    except EcmError as error:
+        for task in due:
+            refuse(jobs[task.job], task.verb, error, context, _Log(Stopwatch(context.clock)))
+        raise
     codes = []
-    for task in tasks(jobs.values(), context):
+    for task in due:
         record_missed(task, context)
         watch = Stopwatch(context.clock)
         surroundings = replace(context, progress=watch)
-        outcome = attend(jobs[task.job], task.verb, surroundings, _Log(watch), refusal=refusal)
+        outcome = attend(jobs[task.job], task.verb, surroundings, _Log(watch), wait=wait)
         codes.append(outcome.exit_code)
     return codes
 
@@ -130,7 +151,13 @@ class _ScheduledWork:
         return [str(task) for task in tasks(self._jobs, self._context)]
 
     def begin(self) -> "_Child":
-        return _Child(do_what_is_due, self._settings)
+        return _Child(_do_unattended, self._settings)
+
+
+def _jobs(settings: "Settings", *, attended: bool = False) -> dict[str, "Job"]:
+    from ecm_agent import wiring
+
+    return {name: wiring.job(settings, name, attended=attended) for name in settings.jobs}
 
 
 class _Child:
@@ -140,7 +167,8 @@ class _Child:
         spawn = multiprocessing.get_context("spawn")
         self._answer, ours = spawn.Pipe(duplex=False)
         self._process = spawn.Process(target=_in_child, args=(work, settings, ours), name="ecm-agent-run")
-        self._process.start()
+        with _held_back(_FOR_THE_PARENT):  # a child that has just been started would die of them
+            self._process.start()
         ours.close()
 
     def running(self) -> bool:
@@ -165,18 +193,38 @@ class _Child:
         return error if isinstance(error, EcmError) else None
 
 
-def _in_child(work: Callable[["Settings"], object], settings: "Settings", answer: "Connection") -> None:
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)  # the parent hears them, and decides
-    signal.signal(signal.SIGTERM, _abandon)
+def _do_unattended(settings: "Settings") -> list[int]:
     from ecm_agent import log
 
+    try:
+        return do_what_is_due(settings)
+    except EcmError as error:
+        log.logger().error("nothing can be begun", reason=error.message, hint=error.hint)
+        return [error.exit_code]
+
+
+@contextmanager
+def _held_back(numbers: frozenset[signal.Signals]) -> Iterator[None]:
+    """Keep signals waiting during the block, and in what is started in it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        resource_tracker.ensure_running()  # the helper of multiprocessing, whose start lets SIGINT through
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _in_child(work: Callable[["Settings"], object], settings: "Settings", answer: "Connection") -> None:
+    for number in _FOR_THE_PARENT:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_THE_PARENT)
+    signal.signal(signal.SIGTERM, _abandon)
     _configure_log(settings)
     try:
         codes = work(settings)
         answer.send(None)
     except EcmError as error:
-        log.logger().error(error.message, hint=error.hint)
         answer.send(error)
         sys.exit(error.exit_code)
     sys.exit(exit_code_of(codes) if isinstance(codes, list) else 0)
@@ -228,17 +276,6 @@ def _context(settings: "Settings") -> "Context":
     password = passwords.without_asking(settings)
     log.register(password)
     return wiring.context(settings, Silent(), password)
-
-
-def _context_or_refusal(settings: "Settings") -> tuple["Context", EcmError | None]:
-    """Give the surroundings, and what keeps every run from beginning: then each fails with it, and is heard of."""
-    from ecm_agent import wiring
-    from ecm_agent.jobs.progress import Silent
-
-    try:
-        return _context(settings), None
-    except EcmError as error:
-        return wiring.context(settings, Silent()), error
 
 
 def _configure_log(settings: "Settings") -> None:

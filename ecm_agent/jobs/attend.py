@@ -36,29 +36,18 @@ class Audience(Protocol):
         """Hear of something that went wrong beside a run and does not change its outcome."""
 
 
-def attend(
-    job: Job,
-    verb: Verb,
-    context: Context,
-    audience: Audience,
-    *,
-    wait: float = 0.0,
-    refusal: EcmError | None = None,
-) -> Outcome:
+def attend(job: Job, verb: Verb, context: Context, audience: Audience, *, wait: float = 0.0) -> Outcome:
     """Do one thing for a job and tell everybody who is to know. Raises nothing of ours: the outcome says it all.
 
-    `refusal` is what keeps the run from beginning at all: it fails with that, and everybody hears of it.
     Only a backup pings that all is well: checks must not keep a dead-man's switch quiet while no backup is made.
     """
-    unpinged = dataclasses.replace(job.around, ping=None)
+    around = job.around if verb == "backup" else dataclasses.replace(job.around, ping=None)
     started = Started(job=job.name, host=job.host, verb=verb, started_at=context.clock.now())
     began = context.clock.monotonic()
     result: Result | None = None
     try:
-        for problem in (job.around if verb == "backup" else unpinged).begin(started):
+        for problem in around.begin(started):
             audience.noticed(job.name, problem)
-        if refusal:
-            raise refusal
         result = _WORK[verb](job, context, wait)
         outcome = _outcome(started, result, context, began)
     except EcmError as error:
@@ -67,12 +56,24 @@ def attend(
         if isinstance(error, LockHeld):
             outcome = replace(outcome, status="skipped")
         audience.failed(job.name, error)
-        try:
-            if refusal or isinstance(error, (Skipped, LockHeld, HookFailed)):
-                _record_not_begun(outcome, error, context)
-        except EcmError as unrecorded:
-            audience.noticed(job.name, unrecorded.message)
-    outcome, problems = (unpinged if verb != "backup" and outcome.status == "ok" else job.around).end(outcome)
+        if isinstance(error, (Skipped, LockHeld, HookFailed)):  # a run that began has recorded its own end
+            _record_not_begun(outcome, context, audience)
+    return _told(job, outcome, result, audience)
+
+
+def refuse(job: Job, verb: Verb, error: EcmError, context: Context, audience: Audience) -> Outcome:
+    """Put on record that a thing cannot be begun, and tell everybody why, hooks and pings included."""
+    now = context.clock.now()
+    started = Started(job=job.name, host=job.host, verb=verb, started_at=now)
+    outcome = ended_by(error, started, finished_at=now, seconds=0.0)
+    _record_not_begun(outcome, context, audience)
+    return _told(job, outcome, None, audience)
+
+
+def _told(job: Job, outcome: Outcome, result: Result | None, audience: Audience) -> Outcome:
+    unpinged = outcome.verb != "backup" and outcome.status == "ok"
+    around = dataclasses.replace(job.around, ping=None) if unpinged else job.around
+    outcome, problems = around.end(outcome)
     for problem in problems:
         audience.noticed(job.name, problem)
     audience.done(outcome, result)
@@ -98,12 +99,14 @@ def _status(exit_code: int) -> Status:
     return {0: "ok", PARTIAL: "partial"}.get(exit_code, "failed")  # type: ignore[return-value] # each is a Status
 
 
-def _record_not_begun(outcome: Outcome, error: EcmError, context: Context) -> None:
-    """Put on record what kept a run from beginning; one that began has recorded its own end."""
-    code = Skipped.exit_code if outcome.status == "skipped" else error.exit_code
-    context.history.record_run(
-        Run(outcome.job, outcome.verb, outcome.started_at, outcome.finished_at, code, error.message)
-    )
+def _record_not_begun(outcome: Outcome, context: Context, audience: Audience) -> None:
+    """Put on record what kept a run from beginning."""
+    code = Skipped.exit_code if outcome.status == "skipped" else outcome.exit_code
+    run = Run(outcome.job, outcome.verb, outcome.started_at, outcome.finished_at, code, outcome.message)
+    try:
+        context.history.record_run(run)
+    except EcmError as unrecorded:
+        audience.noticed(outcome.job, unrecorded.message)
 
 
 def _backup(job: Job, context: Context, wait: float) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -68,7 +69,8 @@ def backup(job: Job, context: Context, *, wait: float = 0.0) -> BackedUp:
         try:
             exported, proved = _stage(job, name, context)
         except EcmError as error:
-            _record(job, context, started, error.exit_code, error.message)
+            with suppress(EcmError):  # on a disk that is full the journal fails as well; what came first is said
+                _record(job, context, started, error.exit_code, error.message)
             raise
         deliveries = deliver_new(job, name, proved, context)
         reached = [one.destination for one in deliveries if one.verified]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
-from ecm_agent.history import Run
+from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.deliver import FIRST_RETRY, waiting_now
 from ecm_agent.schedule import Due, Failure, due
 
@@ -34,9 +34,12 @@ class Task(Struct, frozen=True):
         return f"{self.verb} of {self.job}: {self.reason}"
 
 
-def tasks(jobs: Iterable[Job], context: Context) -> list[Task]:
-    """Give everything that is due, backups first: the newest memory is the most precious."""
-    found = [task for job in jobs for task in _tasks_of(job, context)]
+def tasks(jobs: Iterable[Job], context: Context, *, at_once: bool = False) -> list[Task]:
+    """Give everything that is due, backups first: the newest memory is the most precious.
+
+    What failed or was skipped is given a rest, unless somebody asks for it `at_once`.
+    """
+    found = [task for job in jobs for task in _tasks_of(job, context, at_once=at_once)]
     return sorted(found, key=lambda task: ("backup", "send", "verify").index(task.verb))
 
 
@@ -59,19 +62,19 @@ def next_run(job: Job, context: Context) -> datetime | None:
     return job.schedule.next_run_after(last.started_at) if last else context.clock.now()
 
 
-def _tasks_of(job: Job, context: Context) -> list[Task]:
+def _tasks_of(job: Job, context: Context, *, at_once: bool) -> list[Task]:
     found = []
-    if job.schedule and (backup := _backup_due(job, job.schedule, context)):
+    if job.schedule and (backup := _backup_due(job, job.schedule, context, at_once=at_once)):
         found.append(Task(job.name, "backup", backup.reason, backup))
-    if (waiting := waiting_now(job, context)) and not _send_stopped_just_now(job, context):
+    if waiting := _to_send(job, context, at_once=at_once):
         archives = len({one.archive for one in waiting})
         found.append(Task(job.name, "send", f"{archives} archive{'s wait' if archives > 1 else ' waits'} to be sent"))
-    if job.verification and (check := _check_due(job, job.verification.schedule, context)):
+    if job.verification and (check := _check_due(job, job.verification.schedule, context, at_once=at_once)):
         found.append(Task(job.name, "verify", check.reason, check))
     return found
 
 
-def _backup_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
+def _backup_due(job: Job, schedule: Schedule, context: Context, *, at_once: bool) -> Due | None:
     """Count from the last run that made an archive: one that could not be sent yet waits and needs no second export.
 
     A run that was skipped is tried again like one that failed, and not at every look.
@@ -82,10 +85,11 @@ def _backup_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
         failure = Failure(last.started_at, last.finished_at, max(failures, 1))
     else:
         failure = None
-    return due(schedule, last_success=made.started_at if made else None, last_failure=failure, now=context.clock.now())
+    success, now = made.started_at if made else None, context.clock.now()
+    return due(schedule, last_success=success, last_failure=failure, now=now, at_once=at_once)
 
 
-def _check_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
+def _check_due(job: Job, schedule: Schedule, context: Context, *, at_once: bool) -> Due | None:
     """Count from the last check, whatever it found, or from the first archive; without one nothing is due."""
     last = context.history.last_attempt(job.name, "verify") or context.history.first_archive(job.name)
     if last is None:
@@ -93,7 +97,14 @@ def _check_due(job: Job, schedule: Schedule, context: Context) -> Due | None:
     latest = context.history.last_run(job.name, "verify")
     skipped = latest and latest.exit_code == SKIPPED
     failure = Failure(latest.started_at, latest.finished_at) if latest and skipped else None
-    return due(schedule, last_success=last.started_at, last_failure=failure, now=context.clock.now())
+    now = context.clock.now()
+    return due(schedule, last_success=last.started_at, last_failure=failure, now=now, at_once=at_once)
+
+
+def _to_send(job: Job, context: Context, *, at_once: bool) -> list[Pending]:
+    if at_once:
+        return context.history.pending(job.name)
+    return [] if _send_stopped_just_now(job, context) else waiting_now(job, context)
 
 
 def _send_stopped_just_now(job: Job, context: Context) -> bool:

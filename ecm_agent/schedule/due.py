@@ -54,23 +54,33 @@ class Due:
 
 
 def due(
-    schedule: Schedule, *, last_success: datetime | None, last_failure: Failure | None, now: datetime
+    schedule: Schedule,
+    *,
+    last_success: datetime | None,
+    last_failure: Failure | None,
+    now: datetime,
+    at_once: bool = False,
 ) -> Due | None:
     """Say whether the job has to run now; `None` when it has not.
 
     `last_success` is when the last successful run started: what changed later is not in it. `last_failure` is `None`
     when the last attempt succeeded. A job without a success is due at once, one with a success dated more than
     `CLOCK_TOLERANCE` in the future as well, and any other when a slot (with its jitter) has passed since the success.
-    After a failure, none of that before `retry_at`. Naive moments raise `ValueError`.
+    After a failure, none of that before `retry_at`, unless somebody asks for it `at_once`. Naive moments raise
+    `ValueError`.
     """
     now = in_utc(now)
-    if last_failure and now < retry_at(schedule, last_failure) and last_failure.ended - now <= CLOCK_TOLERANCE:
+    if last_failure and not at_once and _too_soon(schedule, last_failure, now):
         return None
     if last_success is None:
         return Due(now, NEVER_SUCCEEDED)
     if in_utc(last_success) - now > CLOCK_TOLERANCE:
         return Due(now, CLOCK_WENT_BACKWARDS)
     return _passed(schedule, in_utc(last_success), last_failure, now)
+
+
+def _too_soon(schedule: Schedule, failure: Failure, now: datetime) -> bool:
+    return now < retry_at(schedule, failure) and failure.ended - now <= CLOCK_TOLERANCE
 
 
 def _passed(schedule: Schedule, last_success: datetime, last_failure: Failure | None, now: datetime) -> Due | None:
