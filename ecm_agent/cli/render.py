@@ -140,7 +140,7 @@ def status(jobs: Iterable[JobStatus], zone: ZoneInfo) -> Iterator[str]:
         if job.last_drill:
             yield f"  last drill    {_ended(job.last_drill, zone)}"
         for waits in job.waiting:
-            tried = f"tried {waits.attempts} times: {waits.error}"
+            tried = f"{counted(waits.attempts, 'attempts')}: {waits.error}"
             yield f"  WAITING       {waits.archive} for {waits.destination}, {tried}"
         for place in job.destinations:
             yield from _place(place, zone)

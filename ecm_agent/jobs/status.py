@@ -67,8 +67,9 @@ class JobStatus(Struct, frozen=True):
 
     @property
     def well(self) -> bool:
-        """Whether the last run did all it should, nothing waits, and nothing is overdue, out of reach or faulty."""
-        failed = self.last_run is not None and self.last_run.exit_code not in {0, SKIPPED}
+        """Whether the last run made an archive, nothing waits, and nothing is overdue, out of reach or faulty."""
+        last = self.last_run
+        failed = last is not None and last.exit_code not in {0, SKIPPED} and not last.archive
         return not (failed or self.waiting or any(one.overdue or one.error or one.faults for one in self.destinations))
 
 
