@@ -177,7 +177,9 @@ def test_sigusr1_runs_what_is_due(program: Program) -> None:
         daemon.tell(signal.SIGUSR1)
         daemon.until_said("run ended", times=2)
         daemon.tell(signal.SIGUSR1)
-        assert stopped(daemon) == 0
+        told = time.monotonic()
+        assert stopped(daemon) == 0  # of two signals at once, the system may give the second to another thread
+        assert time.monotonic() - told < 5
         assert len(daemon.said("run begins")) == 2
     assert len(named(program.backups)) == 2
 
@@ -203,7 +205,7 @@ def test_a_password_that_goes_missing_is_told_once(program: Program) -> None:
 
 @pytest.mark.parametrize("moment", ["staging", "staged", "putting", "put"])
 def test_a_kill_leaves_nothing_to_clear(busy: Program, moment: str) -> None:
-    """Killed with its child at any point of a run: nothing half listed, old archives intact, a restart makes it good."""
+    """Killed with its child at any point of a run: nothing half listed, old archives intact, a restart makes good."""
     write_configuration(busy)
     assert busy.run("backup").code == 0
     (old,) = named(busy.backups)
