@@ -82,8 +82,12 @@ class _Bell:
         self._listener, self._button = socket.socketpair()
         self._listener.setblocking(False)
         self._button.setblocking(False)
+        # A signal that another thread takes, or that comes just before the wait, rings as well: its Python handler
+        # would run only after the wait.
+        self._rung_before = signal.set_wakeup_fd(self._button.fileno(), warn_on_full_buffer=False)
 
     def close(self) -> None:
+        signal.set_wakeup_fd(self._rung_before)
         self._listener.close()
         self._button.close()
 

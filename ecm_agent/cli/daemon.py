@@ -48,6 +48,7 @@ def run(
         settings = settings_of(config, store)
         _configure_log(settings)
         if once:
+            _expect_a_schedule(settings)
             codes = do_what_is_due(settings, at_once=True, wait=seconds_of(wait_lock))
             raise SystemExit(exit_code_of(codes))
         raise SystemExit(_serve(settings, config, store))
@@ -93,17 +94,23 @@ def check_start(settings: "Settings") -> None:
     and the error of a destination that refuses; one that is merely out of reach now is no reason not to start.
     """
     from ecm_agent import log, wiring
-    from ecm_agent.errors import DestinationUnavailable, UsageError
+    from ecm_agent.errors import DestinationUnavailable
 
     _context(settings)
-    if not any(job.schedule for job in settings.jobs.values()):
-        raise UsageError("No job has a schedule.", hint="Give a job the key schedule, or run: ecm-agent backup")
+    _expect_a_schedule(settings)
     for name in settings.jobs:
         for destination in wiring.job(settings, name, attended=True).destinations.values():
             try:
                 destination.check()
             except DestinationUnavailable as error:
                 log.logger(destination=destination.label).warning("out of reach for now", reason=error.message)
+
+
+def _expect_a_schedule(settings: "Settings") -> None:
+    from ecm_agent.errors import UsageError
+
+    if not any(job.schedule for job in settings.jobs.values()):
+        raise UsageError("No job has a schedule.", hint="Give a job the key schedule, or run: ecm-agent backup")
 
 
 def _serve(settings: "Settings", config: Path | None, store: Path | None) -> int:

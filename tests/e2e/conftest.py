@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import builders
 import pytest
+from nightly import with_bucket
 from program import Program
+from s3_servers import RcloneServer
 
 from ecm_agent.model.manifest import VERSION, Manifest
 from ecm_agent.sample import Shape, batches
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -58,3 +60,17 @@ def modes() -> Callable[[Path], dict[str, str]]:
         return {str(path.relative_to(directory)): f"{path.stat().st_mode & 0o777:o}" for path in directory.rglob("*")}
 
     return modes
+
+
+@pytest.fixture
+def offsite(tmp_path: Path) -> Iterator[RcloneServer]:
+    """Give a running S3 server of the test's own."""
+    server = RcloneServer(tmp_path / "offsite").start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def with_offsite(program: Program, offsite: RcloneServer) -> Program:
+    """Give a home with a memory, and a job that goes to a directory and to a bucket."""
+    return with_bucket(program, offsite)

@@ -13,8 +13,8 @@ import pytest
 from fakes import ManualClock, RecordingDestination, UnpluggedDestination
 from workplace import held_elsewhere
 
-from ecm_agent.errors import EcmError, HookFailed, StoreUnreadable
-from ecm_agent.jobs.attend import attend
+from ecm_agent.errors import EcmError, HookFailed, PasswordMissing, StoreUnreadable
+from ecm_agent.jobs.attend import attend, refuse
 from ecm_agent.jobs.job import Job, Verification
 from ecm_agent.notification.around import Around
 from ecm_agent.notification.hooks import Hooks
@@ -286,3 +286,16 @@ def test_what_is_no_error_of_ours_is_not_hidden(at: Workplace, monkeypatch: pyte
     with pytest.raises(ZeroDivisionError):
         attend(at.job(), "backup", at.context(), at.audience)
     assert not issubclass(ZeroDivisionError, EcmError)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_cannot_be_begun_is_a_failure_that_everybody_hears_of(at: Workplace, web: Web, verb: Verb) -> None:
+    """Without so much as a password: failed with the reason, on record, told by the hooks for failures and the ping."""
+    job = surrounded(at, web)
+    outcome = refuse(job, verb, PasswordMissing("There is no password."), at.context(password=None), at.audience)
+    assert (outcome.status, outcome.exit_code, outcome.message) == ("failed", 2, "There is no password.")
+    (run,) = at.runs(verb)
+    assert (run.exit_code, run.message) == (2, "There is no password.")
+    assert web.asked[:2] == ["GET /hook/on_failure", "GET /hook/finally"]
+    assert len(web.asked) == 3
+    assert at.audience.outcomes == [outcome]

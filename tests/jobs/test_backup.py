@@ -6,8 +6,9 @@ import base64
 import io
 import re
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import builders
 import pytest
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from workplace import Workplace
 
     from ecm_agent.destination.base import Destination
+    from ecm_agent.model.manifest import Selection
 
 GONE = DestinationUnavailable("memory: is unavailable: no route.", hint="Look at the cable.")
 REFUSED = DestinationRefused("memory: refused.", hint="Look at the rights.")
@@ -368,3 +370,18 @@ def test_every_archive_has_a_seal_of_its_own(at: Workplace) -> None:
     assert first[4:20] != second[4:20]
     assert first[20:32] != second[20:32]
     assert first[32:48] != second[32:48]
+
+
+def test_a_journal_that_fails_as_well_does_not_hide_what_came_first(at: Workplace) -> None:
+    """When a run fails and that cannot even be put on record, the failure itself is what is said."""
+    job = at.job()
+
+    class Breaking(SqliteStore):
+        def snapshot(self, selection: Selection, created: str) -> NoReturn:
+            del selection, created
+            (job.state_dir / "history.db").unlink()
+            (job.state_dir / "history.db").mkdir()
+            raise StoreUnreadable("The store has gone.")
+
+    with pytest.raises(StoreUnreadable, match="has gone"):
+        backup(replace(job, store=Breaking(at.home / "memory.db")), at.context())

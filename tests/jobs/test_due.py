@@ -299,3 +299,18 @@ def test_a_kill_after_noting_what_was_missed_loses_nothing(at: Workplace) -> Non
     outcomes = at.pass_time(job, now + timedelta(minutes=10), TICK)
     assert [outcome.status for outcome in outcomes] == ["ok"]
     assert len(skips(at)) == 1
+
+
+def test_asked_for_at_once_nothing_rests(at: Workplace) -> None:
+    """What failed a moment ago, a backup or a sending, is due to somebody who asks, and later to a tick."""
+    job = nightly(at, at.memory, UnpluggedDestination(MemoryDestination("bucket:")))
+    at.clock.jump(datetime(2025, 3, 1, 2, tzinfo=UTC))
+    assert backup(job, at.context()).exit_code == 3
+    assert tasks([job], at.context()) == []
+    assert [task.verb for task in tasks([job], at.context(), at_once=True)] == ["send"]
+    at.clock.jump(datetime(2025, 3, 2, 2, 1, tzinfo=UTC))
+    now = at.clock.now()
+    for exit_code in (1, 75):
+        History(job.state_dir).record_run(Run(job.name, "backup", now, now, exit_code, "failed, or was skipped"))
+        assert "backup" not in [task.verb for task in tasks([job], at.context())]
+        assert [task.verb for task in tasks([job], at.context(), at_once=True)] == ["backup", "send"]
