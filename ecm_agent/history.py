@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS proofs (
   destination TEXT NOT NULL, name TEXT NOT NULL, checked_at TEXT NOT NULL, fault TEXT NOT NULL,
-  bytes INTEGER NOT NULL,
+  bytes INTEGER NOT NULL, kin TEXT NOT NULL, key TEXT NOT NULL,
   PRIMARY KEY (destination, name)
 );
+CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL);
+INSERT INTO salt VALUES (randomblob(16));
 CREATE TABLE IF NOT EXISTS runs (
   id INTEGER PRIMARY KEY, job TEXT NOT NULL, verb TEXT NOT NULL,
   started_at TEXT NOT NULL, finished_at TEXT NOT NULL, exit_code INTEGER NOT NULL, message TEXT NOT NULL,
@@ -45,11 +47,17 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class Proof(Struct, frozen=True):
-    """What the last test decrypt of an archive found; `fault` is empty when the archive was good, of so many bytes."""
+    """What the last test decrypt of an archive found; `fault` is empty when the archive was good.
+
+    Then the rest is known as well: its size, what it is an archive of (`Manifest.kin`), and the fingerprint of the
+    password that opened it.
+    """
 
     checked_at: datetime
     fault: str
     bytes: int = 0
+    kin: str = ""
+    key: str = ""
 
     @property
     def good(self) -> bool:
@@ -91,17 +99,23 @@ class History:
 
     def record_proof(self, destination: str, name: ArchiveName, proof: Proof) -> None:
         """Remember what a test decrypt found; the latest word on an archive counts."""
-        sql = "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, ?)"
-        self._run(sql, destination, str(name), proof.checked_at.isoformat(), proof.fault, proof.bytes)
+        sql = "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, ?, ?, ?)"
+        self._run(sql, destination, str(name), *astuple(proof))
 
     def proofs(self, destination: str) -> dict[str, Proof]:
         """Give the last word on every archive of a destination that has been checked, by archive name."""
-        rows = self._run("SELECT name, checked_at, fault, bytes FROM proofs WHERE destination = ?", destination)
-        return {name: Proof(datetime.fromisoformat(at), fault, size) for name, at, fault, size in rows}
+        rows = self._run(
+            "SELECT name, checked_at, fault, bytes, kin, key FROM proofs WHERE destination = ?", destination
+        )
+        return {name: Proof(datetime.fromisoformat(checked_at), *rest) for name, checked_at, *rest in rows}
 
     def forget(self, destination: str, name: ArchiveName) -> None:
         """Drop what is known of an archive that is gone."""
         self._run("DELETE FROM proofs WHERE destination = ? AND name = ?", destination, str(name))
+
+    def salt(self) -> bytes:
+        """Give the random bytes that make this journal's fingerprints of passwords its own."""
+        return bytes(self._run("SELECT salt FROM salt")[0][0])
 
     def record_run(self, run: Run) -> None:
         """Remember how a run ended."""

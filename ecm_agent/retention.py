@@ -106,12 +106,14 @@ class Policy:
 class Candidate:
     """An archive that retention may judge. `created` is aware, in any zone; a naive one raises `ValueError`.
 
-    `verified`: this very archive has been read back from this very destination.
+    `verified`: this very archive has been read back from this very destination. `apart` is why no other archive can
+    stand in for it, if that is so: it stays, and uses up nothing.
     """
 
     name: str
     created: datetime
     verified: bool
+    apart: str = ""
 
     def __post_init__(self) -> None:
         if self.created.utcoffset() is None:
@@ -151,7 +153,8 @@ def _instant(candidate: Candidate) -> datetime:
 
 def _exemptions(candidate: Candidate, now: datetime) -> tuple[str, ...]:
     """Why the rules do not apply to an archive at all; empty when they do."""
-    reasons = () if candidate.verified else (NOT_VERIFIED,)
+    reasons: tuple[str, ...] = () if candidate.verified else (NOT_VERIFIED,)
+    reasons += (candidate.apart,) if candidate.apart else ()
     ahead = _instant(candidate) - now > CLOCK_TOLERANCE
     return (*reasons, DATED_IN_THE_FUTURE) if ahead else reasons
 

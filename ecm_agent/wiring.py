@@ -112,7 +112,9 @@ def safety(settings: Settings, *, wanted: bool) -> Safety:
 def _destination(settings: Settings, name: str) -> Destination:
     keys = settings.destinations[name]
     if keys.type == "local":
-        return LocalDestination(keys.path)
+        place = LocalDestination(keys.path)
+        used = any(proof.good for proof in History(settings.state_dir).proofs(place.label).values())
+        return LocalDestination(keys.path, make=not used)
     return RetryingDestination(S3Destination(keys.options(), staging=settings.state_dir / "staging"))
 
 

@@ -14,6 +14,7 @@ import builders
 from fakes import ManualClock, MemoryDestination
 from msgspec import convert
 
+from ecm_agent.archive import fingerprint
 from ecm_agent.history import History, Proof, Run
 from ecm_agent.jobs.attend import attend
 from ecm_agent.jobs.due import record_missed, tasks
@@ -79,6 +80,7 @@ class Workplace:
     audience: AudienceFake = field(default_factory=AudienceFake)
 
     def __post_init__(self) -> None:
+        self._kin: tuple[str, str] | None = None
         self.store = SqliteStore(self.home / "memory.db")
         builders.fill(self.store, builders.memory())
         self.state_dir = self.home / "state"
@@ -109,8 +111,19 @@ class Workplace:
         place = destination or self.memory
         place.archives[name] = b"an archive, for all that the journal knows"
         if proved or fault:
-            self.history.record_proof(place.label, name, Proof(name.created, fault))
+            self.history.record_proof(place.label, name, self.proof(name.created, fault))
         return name
+
+    def proof(self, at: datetime, fault: str = "", size: int = 0) -> Proof:
+        """Give the proof of an archive of this store, sealed with the password of these tests."""
+        if fault:
+            return Proof(at, fault)
+        self._kin = self._kin or self._own_kin()
+        return Proof(at, "", size, *self._kin)
+
+    def _own_kin(self) -> tuple[str, str]:
+        with self.store.snapshot(Selection(), "") as snapshot:
+            return snapshot.manifest.kin, fingerprint(PASSWORD, self.history.salt())
 
     def runs(self, verb: str) -> list[Run]:
         """Give every run of "nightly" on record, in the order of their ends."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ecm_agent.config.settings import Settings
     from ecm_agent.jobs.attend import Result
     from ecm_agent.jobs.backup import BackedUp
+    from ecm_agent.jobs.locate import Located
+    from ecm_agent.model.names import ArchiveName
     from ecm_agent.model.outcome import Outcome
 
 _Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", help="Which jobs.", show_default="all")]
@@ -115,7 +117,7 @@ def restore(  # noqa: PLR0913 (one parameter for each option)
 
     with screen(json=json) as out:
         settings = settings_of(config, store)
-        with _opened(archive, settings, job, from_) as (source, file):
+        with _opened(archive, settings, job, from_) as (source, name, file):
             restore_from(
                 file,
                 source,
@@ -125,6 +127,7 @@ def restore(  # noqa: PLR0913 (one parameter for each option)
                 dry_run=dry_run,
                 force=force,
                 safety_archive=not no_safety_archive,
+                name=name,
             )
 
 
@@ -191,9 +194,14 @@ def _verify_stored(out: Screen, wanted: str | None, settings: "Settings", job: s
     history = wiring.context(settings, Silent()).history
     chosen = wiring.job(settings, job or next(iter(settings.jobs)))
     places = wiring.destinations(settings, from_) if from_ else chosen.destinations
-    located = all_of(chosen, places, history) if wanted is None else [found(wanted, chosen, places, history)]
-    password = passwords.to_decrypt(settings)
     codes: list[int] = []
+    located: list[Located] = []
+    if wanted is not None:
+        located = [found(wanted, chosen, places, history)]
+    for place in places.values() if wanted is None else ():
+        with _tried(out, codes):
+            located += all_of(chosen, place, history)
+    password = passwords.to_decrypt(settings)
     for one in located:
         with _tried(out, codes, str(one)):
             with out.progress() as progress:
@@ -205,8 +213,10 @@ def _verify_stored(out: Screen, wanted: str | None, settings: "Settings", job: s
 
 
 @contextmanager
-def _opened(archive: str, settings: "Settings", job: str | None, from_: str | None) -> Iterator[tuple[str, BinaryIO]]:
-    """Open the archive somebody means, with its name for messages."""
+def _opened(
+    archive: str, settings: "Settings", job: str | None, from_: str | None
+) -> Iterator[tuple[str, "ArchiveName | None", BinaryIO]]:
+    """Open the archive somebody means: what to call it, its name in a destination if it is in one, and the file."""
     from ecm_agent import wiring
     from ecm_agent.jobs.locate import found, is_path, opened_path
     from ecm_agent.jobs.progress import Silent
@@ -214,13 +224,13 @@ def _opened(archive: str, settings: "Settings", job: str | None, from_: str | No
 
     if is_path(archive):
         with opened_path(Path(archive)) as file:
-            yield archive, file
+            yield archive, None, file
         return
     chosen = wiring.job(settings, job or next(iter(settings.jobs)))
     places = wiring.destinations(settings, from_) if from_ else chosen.destinations
     one = found(archive, chosen, places, wiring.context(settings, Silent()).history)
     with opened_stored(one.destination, one.name) as file:
-        yield str(one), file
+        yield str(one), one.name, file
 
 
 class _Shown:

@@ -38,23 +38,28 @@ def run(
     config: options.Config = None,
     *,
     once: Annotated[bool, typer.Option("--once", help="Do everything that is due, then end.")] = False,
+    wait_lock: options.WaitLock = "0s",
     json: options.Json = False,
 ) -> None:
     """Run as a daemon: back up on schedule, catch up after sleep, send what waits, verify what is stored."""
+    from ecm_agent.config.values import seconds_of
+
     with screen(json=json):
         settings = settings_of(config, store)
         _configure_log(settings)
         if once:
             _expect_a_schedule(settings)
-            raise SystemExit(exit_code_of(do_what_is_due(settings, at_once=True)))
+            codes = do_what_is_due(settings, at_once=True, wait=seconds_of(wait_lock))
+            raise SystemExit(exit_code_of(codes))
         raise SystemExit(_serve(settings, config, store))
 
 
-def do_what_is_due(settings: "Settings", *, at_once: bool = False) -> list[int]:
+def do_what_is_due(settings: "Settings", *, at_once: bool = False, wait: float = 0.0) -> list[int]:
     """Do everything that is due, one after the other; give the exit code of each.
 
-    Done `at_once`, what failed a moment ago is tried again. When nothing can be begun, as without a password, that is
-    put on record and told for each thing due, and raised.
+    Done `at_once`, what failed a moment ago is tried again; `wait` is how many seconds to wait for another process on
+    the same job. When nothing can be begun, as without a password, that is put on record and told for each thing due,
+    and raised.
     """
     from dataclasses import replace
 
@@ -76,7 +81,8 @@ def do_what_is_due(settings: "Settings", *, at_once: bool = False) -> list[int]:
     for task in due:
         record_missed(task, context)
         watch = Stopwatch(context.clock)
-        outcome = attend(jobs[task.job], task.verb, replace(context, progress=watch), _Log(watch))
+        surroundings = replace(context, progress=watch)
+        outcome = attend(jobs[task.job], task.verb, surroundings, _Log(watch), wait=wait)
         codes.append(outcome.exit_code)
     return codes
 
@@ -111,6 +117,7 @@ def _serve(settings: "Settings", config: Path | None, store: Path | None) -> int
     from ecm_agent import log
     from ecm_agent.agent import Agent
     from ecm_agent.clock import SystemClock
+    from ecm_agent.lock import held
     from ecm_agent.systemd import Supervisor
 
     fresh = [settings]
@@ -118,7 +125,9 @@ def _serve(settings: "Settings", config: Path | None, store: Path | None) -> int
     def load() -> _ScheduledWork:
         return _ScheduledWork(fresh.pop() if fresh else settings_of(config, store))
 
-    return Agent(load, SystemClock(), Supervisor(os.environ), log.logger()).run()
+    # No job can be called so: a job's name does not begin with a dot.
+    with held(settings.state_dir / "locks" / ".daemon.lock", "these jobs: a daemon is running already"):
+        return Agent(load, SystemClock(), Supervisor(os.environ), log.logger()).run()
 
 
 class _ScheduledWork:

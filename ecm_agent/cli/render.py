@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecm_agent.model.records import RECORD_TYPES
@@ -138,7 +140,7 @@ def status(jobs: Iterable[JobStatus], zone: ZoneInfo) -> Iterator[str]:
         if job.last_drill:
             yield f"  last drill    {_ended(job.last_drill, zone)}"
         for waits in job.waiting:
-            tried = f"tried {waits.attempts} times: {waits.error}"
+            tried = f"{counted(waits.attempts, 'attempts')}: {waits.error}"
             yield f"  WAITING       {waits.archive} for {waits.destination}, {tried}"
         for place in job.destinations:
             yield from _place(place, zone)
@@ -147,8 +149,10 @@ def status(jobs: Iterable[JobStatus], zone: ZoneInfo) -> Iterator[str]:
 def _place(place: DestinationStatus, zone: ZoneInfo) -> Iterator[str]:
     newest = place.newest_verified
     proved = f"newest proved {moment(newest.created, zone)}" if newest else "none proved"
-    state = place.error or f"{counted(place.archives, 'archives')}, {size(place.bytes)}, {proved}"
-    yield f"  {place.label}: {state}"
+    if place.error:
+        yield f"  OUT OF REACH  {place.error}"
+        return
+    yield f"  {place.label}: {counted(place.archives, 'archives')}, {size(place.bytes)}, {proved}"
     if place.overdue:
         yield f"    OVERDUE   {place.overdue}"
     yield from (f"    NOT GOOD  {name}: {fault}" for name, fault in place.faults.items())
@@ -171,9 +175,14 @@ def restored(source: str, store: Path, result: Restored) -> Iterator[str]:
     for place, values in sorted(result.replaced.no_place.items()):
         yield f"  left out: {counted(values, 'values')} of {place}, for which the store has no place"
     if result.safety_archive:
-        undo = shlex.join(["ecm-agent", "import", result.safety_archive, "--store", str(store), "--force"])
+        undo = shlex.join([_program(), "import", result.safety_archive, "--store", str(store), "--force"])
         yield f"  What was there before ({counted(result.chunks_before, 'chunks')}) is in {result.safety_archive}"
         yield f"  To undo: {undo}"
+
+
+def _program() -> str:
+    """Name this program as it was called, so that a command in the output can be pasted."""
+    return sys.argv[0] if sys.argv[0].rpartition("/")[2] == "ecm-agent" else "ecm-agent"
 
 
 def inspected(file: Path, bytes_: int, manifest: Manifest | None, *, encrypted: bool) -> Iterator[str]:

@@ -10,6 +10,7 @@ from ecm_agent.cli.screen import PARTIAL
 if TYPE_CHECKING:
     from ecm_agent.cli.screen import Screen
     from ecm_agent.config.settings import Settings
+    from ecm_agent.model.names import ArchiveName
 
 
 def restore_from(  # noqa: PLR0913 (one parameter for each option)
@@ -22,6 +23,7 @@ def restore_from(  # noqa: PLR0913 (one parameter for each option)
     dry_run: bool,
     force: bool,
     safety_archive: bool,
+    name: ArchiveName | None = None,
 ) -> None:
     """Restore an open archive, called `source` in messages; end with "partial" when the store has no place for all."""
     from ecm_agent import wiring
@@ -37,6 +39,7 @@ def restore_from(  # noqa: PLR0913 (one parameter for each option)
             wiring.context(settings, progress, password),
             force=force,
             dry_run=dry_run,
+            name=name,
         )
     out.say(*render.restored(source, settings.store.path, restored))
     out.summary(command, restored, archive=source, store=str(settings.store.path))

@@ -44,15 +44,28 @@ a share that went away, too many open files."""
 class LocalDestination:
     """The `Destination` that is a directory, made on first use: directories 0700, archives 0600."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the directory's path as it is: nothing is expanded, nothing is touched."""
+    def __init__(self, path: Path, *, make: bool = True) -> None:
+        """Take the directory's path as it is: nothing is expanded, nothing is touched.
+
+        `make=False` is for one that has been used before: where it is missing now, a disk is not mounted, and a new
+        directory in its place would take backups nobody looks for there.
+        """
+        self._make = make
         self.path = path
         self.label = f"local:{path}"
+
+    def _directory(self) -> Path:
+        if not self._make and not self.path.is_dir():
+            raise DestinationUnavailable(
+                f"{self.label} is missing, though archives were stored there.",
+                hint=f"Is the disk mounted? To begin anew: mkdir -p {self.path}",
+            )
+        return private_directory(self.path)
 
     def put(self, name: ArchiveName, source: BinaryIO) -> None:
         with ExitStack() as stack:
             with explained(self.label):
-                private_directory(self.path)
+                self._directory()
                 file = stack.enter_context(new_file(self.path / str(name), overwrite=False))
             while block := source.read(_BLOCK):  # outside `explained`: its errors are none of ours
                 with explained(self.label):
@@ -91,7 +104,7 @@ class LocalDestination:
 
     def check(self) -> None:
         with explained(self.label):
-            private_directory(self.path)
+            self._directory()
             with tempfile.TemporaryFile(dir=self.path) as probe:
                 probe.write(_PROBE)
                 probe.flush()

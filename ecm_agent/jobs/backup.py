@@ -49,7 +49,8 @@ class BackedUp(Struct, frozen=True):
     @property
     def faults(self) -> str:
         """What went wrong, in one line."""
-        return "; ".join(one.error for one in self.deliveries if one.error)
+        gaps = [f"Not archived: {', '.join(sorted(self.exported.gaps))}."] if self.exported.gaps else []
+        return "; ".join([*gaps, *(one.error for one in self.deliveries if one.error)])
 
 
 def backup(job: Job, context: Context, *, wait: float = 0.0) -> BackedUp:

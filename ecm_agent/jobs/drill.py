@@ -14,9 +14,9 @@ from msgspec import Struct
 from ecm_agent.archive import open_archive
 from ecm_agent.atomic import private_directory
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, EcmError
-from ecm_agent.history import Proof, Run
+from ecm_agent.history import Run
 from ecm_agent.jobs.progress import followed
-from ecm_agent.jobs.verify import opened_stored
+from ecm_agent.jobs.verify import opened_stored, record_fault, record_good, refuse_another_time
 from ecm_agent.model.manifest import Manifest, Selection
 
 if TYPE_CHECKING:
@@ -52,14 +52,15 @@ def drill(job: Job, located: Located, context: Context) -> Drilled:
         with _scratch(job) as scratch, opened_stored(located.destination, name) as file:
             manifest = _restore_and_compare(file, job.store.at(scratch / "memory.db"), context)
             size = file.seek(0, 2)
+        refuse_another_time(manifest, name)
     except EcmError as error:
         if isinstance(error, (ArchiveInvalid, DecryptionFailed)):
-            context.history.record_proof(label, name, Proof(context.clock.now(), error.message))
+            record_fault(located.destination, name, error, context)
         run = Run(job.name, "drill", started, context.clock.now(), error.exit_code, f"{located}: {error.message}")
         context.history.record_run(run)
         raise
     seconds = context.clock.monotonic() - began
-    context.history.record_proof(label, name, Proof(context.clock.now(), "", size))
+    record_good(located.destination, name, manifest, size, context)
     context.history.record_run(Run(job.name, "drill", started, context.clock.now(), 0, f"{located}: {seconds:.1f} s"))
     return Drilled(str(name), label, manifest, seconds)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
@@ -11,11 +11,11 @@ from ecm_agent.archive import Compression, Seal, open_archive, write_archive
 from ecm_agent.atomic import new_file
 from ecm_agent.errors import EcmError, UsageError
 from ecm_agent.jobs.progress import Progress, Silent, followed
-from ecm_agent.model.manifest import Manifest
+from ecm_agent.model.manifest import Manifest, timestamp
 from ecm_agent.store.base import Oddity
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from datetime import datetime
 
     from ecm_agent.model.manifest import Selection
     from ecm_agent.secret import Secret
@@ -95,17 +95,15 @@ def export_to(
 
 
 def _refuse_output(output: Path, store: MemoryStore) -> None:
+    companions = [Path(f"{store.path}{ending}").absolute() for ending in ("-wal", "-shm", "-journal")]
+    if output.absolute() in companions:
+        raise UsageError(f"{output} is a part of the memory store.", hint="Name another file.")
     if not output.exists():
         return
     if not output.is_file():
         raise UsageError(f"{output} is not a regular file.", hint="Name a file, new or to be replaced.")
     if store.exists() and output.samefile(store.path):
         raise UsageError(f"{output} is the memory store itself.", hint="Name another file.")
-
-
-def timestamp(moment: datetime) -> str:
-    """Give an aware time as RFC 3339 in UTC, to the millisecond, as archives have it."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _gaps(manifest: Manifest, selection: Selection) -> dict[str, int]:

@@ -68,7 +68,11 @@ class Job:
 
     def archives_in(self, destination: Destination) -> list[ArchiveName]:
         """Name this job's archives of this host in a destination, oldest first."""
-        return [one.name for one in destination.list() if (one.name.job, one.name.host) == (self.name, self.host)]
+        return [one.name for one in destination.list() if self.owns(one.name)]
+
+    def owns(self, name: ArchiveName) -> bool:
+        """Whether an archive is this job's, of this host."""
+        return (name.job, name.host) == (self.name, self.host)
 
     def free_name(self, now: datetime) -> ArchiveName:
         """Name an archive made now; a second later when that second's name is taken somewhere."""

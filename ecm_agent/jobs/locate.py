@@ -66,16 +66,11 @@ def found(wanted: str, job: Job, destinations: Mapping[str, Destination], histor
     return find_named(name, destinations, history) if name else find_latest(job, destinations, history)
 
 
-def all_of(job: Job, destinations: Mapping[str, Destination], history: History) -> list[Located]:
-    """Give every archive of a job, of this host. Raises `NotFound` when there is none."""
-    every = [
-        archive
-        for destination in destinations.values()
-        for archive in _archives(job, destination, history)
-        if archive.name.host == job.host
-    ]
+def all_of(job: Job, destination: Destination, history: History) -> list[Located]:
+    """Give every archive of a job, of this host, in a destination. Raises `NotFound` when there is none."""
+    every = [archive for archive in _archives(job, destination, history) if archive.name.host == job.host]
     if not every:
-        raise NotFound(f"There is no archive of job {job.name!r} in {_labels(destinations)}.")
+        raise NotFound(f"There is no archive of job {job.name!r} in {destination.label}.")
     return every
 
 

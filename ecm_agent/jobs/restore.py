@@ -15,7 +15,7 @@ from ecm_agent.atomic import new_file, private_directory
 from ecm_agent.errors import EcmError, UsageError
 from ecm_agent.jobs.export import export
 from ecm_agent.jobs.progress import followed
-from ecm_agent.jobs.verify import verify
+from ecm_agent.jobs.verify import refuse_another_time, verify
 from ecm_agent.model.manifest import Manifest, Selection
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.store.base import Replaced
@@ -73,16 +73,26 @@ class Safety(Struct, frozen=True):
 
 
 def restore(
-    file: BinaryIO, store: MemoryStore, safety: Safety, context: Context, *, force: bool, dry_run: bool
+    file: BinaryIO,
+    store: MemoryStore,
+    safety: Safety,
+    context: Context,
+    *,
+    force: bool,
+    dry_run: bool,
+    name: ArchiveName | None = None,
 ) -> Restored:
     """Replace what a store holds by what an archive holds.
 
     In order: the archive is authenticated, the store is locked against other writers, a safety archive of it is made
     and proved, and one transaction replaces everything: nothing can be written to the store between the two. Whatever
-    fails, the store is as it was. Raises `DecryptionFailed`, `ArchiveInvalid`,
-    `StoreUnreadable`, and `UsageError` for an archive that holds less than its store did, unless `force`.
+    fails, the store is as it was. `name` is the one the archive lies under in a destination, which must fit it.
+    Raises `DecryptionFailed`, `ArchiveInvalid`, `StoreUnreadable`, and `UsageError` for an archive that holds less
+    than its store did, unless `force`.
     """
     archive = open_archive(file, context.password)
+    if name:
+        refuse_another_time(archive.manifest, name)
     before = store.chunk_count()
     if before and not force:
         _refuse_lesser(archive.manifest, before)

@@ -13,11 +13,11 @@ from ecm_agent.model.names import ArchiveName
 from ecm_agent.retention import Candidate, Decision, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from ecm_agent.destination.base import Destination
-    from ecm_agent.history import History
+    from ecm_agent.destination.base import Destination, Stored
+    from ecm_agent.history import History, Proof
     from ecm_agent.jobs.job import Context, Job
 
 
@@ -41,11 +41,31 @@ class Rotation(Struct, frozen=True):
 def rotation_plan(job: Job, destination: Destination, history: History, now: datetime) -> list[Decision]:
     """Decide about this job's archives of this host; those of others are not looked at."""
     proofs = history.proofs(destination.label)
+    own = [one for one in destination.list() if job.owns(one.name)]
+    proved = [one.name for one in own if _proved(one, proofs)]
+    newest = proofs[str(proved[-1])] if proved else None
     candidates = [
-        Candidate(str(name), name.created, verified=str(name) in proofs and proofs[str(name)].good)
-        for name in job.archives_in(destination)
+        Candidate(
+            str(one.name),
+            one.name.created,
+            verified=one.name in proved,
+            apart=_apart(proofs[str(one.name)], newest) if one.name in proved and newest else "",
+        )
+        for one in own
     ]
     return plan(candidates, job.policy, now=now, timezone=job.timezone)
+
+
+def _proved(one: Stored, proofs: Mapping[str, Proof]) -> bool:
+    proof = proofs.get(str(one.name))
+    return proof is not None and proof.good and proof.bytes in {0, one.size}
+
+
+def _apart(proof: Proof, newest: Proof) -> str:
+    """Why an archive cannot be made up for by the newest one, and so is not for the rules to judge."""
+    if proof.key != newest.key:
+        return "sealed with another password than the newest"
+    return "" if proof.kin == newest.kin else f"of another kind than the newest: {proof.kin}"
 
 
 def rotate(job: Job, destination: str, context: Context) -> Rotation:

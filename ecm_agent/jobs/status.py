@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ecm_agent.errors import DestinationRefused
 from ecm_agent.history import Pending, Run
-from ecm_agent.jobs.due import next_run
+from ecm_agent.jobs.due import SKIPPED, next_run
 
 if TYPE_CHECKING:
     from ecm_agent.destination.base import Destination
@@ -67,8 +67,10 @@ class JobStatus(Struct, frozen=True):
 
     @property
     def well(self) -> bool:
-        """Whether nothing is overdue, out of reach or known to be faulty."""
-        return not any(place.overdue or place.error or place.faults for place in self.destinations)
+        """Whether the last run made an archive, nothing waits, and nothing is overdue, out of reach or faulty."""
+        last = self.last_run
+        failed = last is not None and last.exit_code not in {0, SKIPPED} and not last.archive
+        return not (failed or self.waiting or any(one.overdue or one.error or one.faults for one in self.destinations))
 
 
 def kept_in(name: str, destination: Destination, history: History) -> list[Kept]:
@@ -129,4 +131,6 @@ def _span(time: timedelta) -> str:
 
 def _kept(destination: str, name: ArchiveName, size: int, proof: Proof | None) -> Kept:
     checked_at, fault = (proof.checked_at, proof.fault) if proof else (None, "")
+    if proof and proof.good and proof.bytes not in {0, size}:
+        fault = f"it has {size} bytes; when it was proved it had {proof.bytes}"
     return Kept(destination, str(name), name.job, name.host, name.created, size, checked_at, fault)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
 
-from ecm_agent.archive import is_encrypted, open_archive
+from ecm_agent.archive import fingerprint, is_encrypted, open_archive
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed
 from ecm_agent.history import Proof
 from ecm_agent.jobs.progress import Progress, Silent, followed
-from ecm_agent.model.manifest import Manifest
+from ecm_agent.model.manifest import Manifest, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,11 +75,44 @@ def verify_stored(
         with opened_stored(destination, name) as file:
             verified = verify(file, context.password, context.progress, title=title)
         _refuse_another(verified, expected, f"{destination.label} holds another archive under the name {name}.")
+        refuse_another_time(verified.manifest, name)
     except (ArchiveInvalid, DecryptionFailed) as error:
-        context.history.record_proof(destination.label, name, Proof(context.clock.now(), error.message))
+        record_fault(destination, name, error, context)
         raise
-    context.history.record_proof(destination.label, name, Proof(context.clock.now(), "", verified.bytes))
+    record_good(destination, name, verified.manifest, verified.bytes, context)
     return verified
+
+
+def record_good(destination: Destination, name: ArchiveName, manifest: Manifest, size: int, context: Context) -> None:
+    """Put on record that an archive was proved good."""
+    proof = Proof(context.clock.now(), "", size, manifest.kin, _key(context))
+    context.history.record_proof(destination.label, name, proof)
+
+
+def record_fault(
+    destination: Destination, name: ArchiveName, error: ArchiveInvalid | DecryptionFailed, context: Context
+) -> None:
+    """Put on record what is wrong with an archive.
+
+    A password that differs from the one it was proved with says nothing about the archive, and is not recorded.
+    """
+    known = context.history.proofs(destination.label).get(str(name))
+    if isinstance(error, DecryptionFailed) and known and known.good and known.key not in {"", _key(context)}:
+        return
+    context.history.record_proof(destination.label, name, Proof(context.clock.now(), error.message))
+
+
+def refuse_another_time(manifest: Manifest, name: ArchiveName) -> None:
+    """Refuse an archive that was made at another time than its name says: names decide what is newest and what goes."""
+    if manifest.created != timestamp(name.created):
+        raise ArchiveInvalid(
+            f"The archive under the name {name} was made at {manifest.created}: it was renamed, or exchanged.",
+            hint="Give it its own name back, or restore it as a file.",
+        )
+
+
+def _key(context: Context) -> str:
+    return fingerprint(context.password, context.history.salt()) if context.password else ""
 
 
 def _refuse_another(verified: Verified, expected: Verified | None, message: str) -> None:

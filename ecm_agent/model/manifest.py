@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -26,6 +27,7 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     `left_out` maps each table that is not in this archive, though the store holds rows of it, to their number.
     `dangling` counts rows that were left behind because a row they refer to does not exist, by table.
     `selected_projects` is present when only some projects were exported.
+    `source` tells archives of different stores apart: 12 hexadecimal digits drawn from the store's path.
     """
 
     version: str
@@ -39,6 +41,7 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     vector_count: int | None = None
     schema_version: int | None = None
     generator: str | None = None
+    source: str | None = None
     selected_projects: list[str] | None = None
     left_out: dict[str, int] = {}
     dangling: dict[str, int] = {}
@@ -59,6 +62,17 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
         return {kind.section: count for kind in RECORD_TYPES if (count := self.count(kind)) is not None}
 
     @property
+    def kin(self) -> str:
+        """What this is an archive *of*: archives of one kin can stand in for one another, others cannot."""
+        projects = "all" if self.selected_projects is None else repr(sorted(self.selected_projects))
+        return f"store {self.source}, projects {projects}, {'with' if self.chunk_count else 'without'} chunks"
+
+    @property
     def partial(self) -> bool:
         """Whether the store it came from held more than this archive does."""
         return self.selected_projects is not None or bool(self.left_out)
+
+
+def timestamp(moment: datetime) -> str:
+    """Give an aware time as RFC 3339 in UTC, to the millisecond, as archives have it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

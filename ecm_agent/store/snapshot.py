@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +151,7 @@ class SqliteSnapshot:
             vector_count=counts.get(VECTORS),
             schema_version=schema_version(self._connection),
             generator=f"ecm-agent {__version__}",
+            source=hashlib.sha256(bytes(self._path.absolute())).hexdigest()[:12],
             selected_projects=selected,
             left_out=left_out,
             dangling=self._dangling(),

@@ -166,11 +166,11 @@ def test_the_status_hides_nothing() -> None:
         "  last run      2025-07-02 00:30:15+02:00  exit 14: There is no memory store.",
         "  last success  never",
         "  last drill    2025-07-02 00:30:15+02:00  ok: a.ecm in local:/a: 4.2 s",
-        "  WAITING       new.ecm for nas, tried 2 times: No route.",
+        "  WAITING       new.ecm for nas, 2 attempts: No route.",
         "  local:/a: 1 archive, 2.0 KiB, none proved",
         "    OVERDUE   nothing is proved here yet",
         "    NOT GOOD  bad.ecm: Decryption failed",
-        "  local:/nas: local:/nas is unavailable.",
+        "  OUT OF REACH  local:/nas is unavailable.",
     ]
     new = JobStatus("new", "", None, None, None, None, None, [], [])
     assert new.well

@@ -249,3 +249,16 @@ def test_a_kill_leaves_nothing_visible(local: LocalDestination, path: Path) -> N
     local.put(archive_name(), io.BytesIO(b"second try"))
     assert [entry.name for entry in path.iterdir()] == [str(archive_name())]
     assert content_of(local, archive_name()) == b"second try"
+
+
+def test_a_directory_that_was_used_and_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    """Where archives were stored before, a missing directory is a disk that is not mounted, not a fresh start."""
+    place = LocalDestination(tmp_path / "disk", make=False)
+    with pytest.raises(DestinationUnavailable, match="missing, though archives were stored there"):
+        place.put(archive_name(), io.BytesIO(b"archive"))
+    with pytest.raises(DestinationUnavailable):
+        place.check()
+    assert not (tmp_path / "disk").exists()
+    (tmp_path / "disk").mkdir()
+    place.put(archive_name(), io.BytesIO(b"archive"))
+    assert len(place.list()) == 1

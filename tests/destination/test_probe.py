@@ -169,9 +169,9 @@ def test_the_command_says_what_it_found(options: S3Options, tmp_path: Path) -> N
     """`destination test` tries every destination, prints findings as text or JSON, and ends with 15 when one failed."""
     file = tmp_path / "conf.yaml"
     file.write_text(
-        f"destinations: {{disk: {{path: disk}}, "
+        f"{{state_dir: {tmp_path}/state, destinations: {{disk: {{path: disk}}, "
         f"offsite: {{type: s3, bucket: {BUCKET}, endpoint_url: '{options.endpoint_url}'}}, "
-        f"wrong: {{type: s3, bucket: no-such-bucket, endpoint_url: '{options.endpoint_url}', attempts: 1}}}}"
+        f"wrong: {{type: s3, bucket: no-such-bucket, endpoint_url: '{options.endpoint_url}', attempts: 1}}}}}}"
     )
     command = [sys.executable, "-m", "ecm_agent", "destination", "test", "--config", str(file)]
     text = subprocess.run([*command, "disk"], check=False, capture_output=True, text=True)

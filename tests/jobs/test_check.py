@@ -119,7 +119,7 @@ def test_a_fault_is_gone_once_the_archive_reads_whole_again(at: Workplace) -> No
     check(at.job(), at.context(), "quick", share=1.0)
     assert not at.history.proofs("memory:")[str(name)].good
     check(at.job(), at.context(), "decrypt", share=1.0)
-    assert at.history.proofs("memory:")[str(name)] == Proof(at.clock.now(), "", len(good))
+    assert at.history.proofs("memory:")[str(name)] == at.proof(at.clock.now(), size=len(good))
 
 
 def test_one_destination_never_hides_another(at: Workplace) -> None:

@@ -15,7 +15,6 @@ from workplace import Workplace, held_elsewhere
 
 from ecm_agent.destination.local import LocalDestination
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, DestinationUnavailable, EcmError
-from ecm_agent.history import Proof
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.drill import drill
 from ecm_agent.jobs.locate import Located, find_latest
@@ -60,7 +59,7 @@ def test_a_good_archive_passes(at: Workplace) -> None:
     drilled = drill(at.job(), located, at.context())
     assert (drilled.archive, drilled.label) == (str(located.name), "memory:")
     assert drilled.manifest.chunk_count == 5
-    proof = Proof(at.clock.now(), "", len(at.memory.archives[located.name]))
+    proof = at.proof(at.clock.now(), size=len(at.memory.archives[located.name]))
     assert at.history.proofs("memory:")[str(located.name)] == proof
     assert [run.exit_code for run in at.runs("drill")] == [0]
 
@@ -83,7 +82,6 @@ def test_a_failed_drill_leaves_nothing_either(at: Workplace) -> None:
     located = latest(at)
     with pytest.raises(DecryptionFailed):
         drill(at.job(), located, at.context(Secret("not this one")))
-    assert not at.history.proofs("memory:")[str(located.name)].good
     gone = FaultyDestination(at.memory, {"open": [DestinationUnavailable("No route.")]})
     with pytest.raises(DestinationUnavailable):
         drill(at.job(), replace(located, destination=gone), at.context())

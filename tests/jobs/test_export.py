@@ -12,9 +12,9 @@ from workplace import PASSWORD
 
 from ecm_agent import atomic
 from ecm_agent.errors import EcmError, StoreUnreadable, UsageError
-from ecm_agent.jobs.export import Exported, export_to, timestamp
+from ecm_agent.jobs.export import Exported, export_to
 from ecm_agent.jobs.verify import verify
-from ecm_agent.model.manifest import Selection
+from ecm_agent.model.manifest import Selection, timestamp
 
 if TYPE_CHECKING:
     from pathlib import Path

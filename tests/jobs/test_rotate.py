@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import builders
 import pytest
 from fakes import FaultyDestination, MemoryDestination
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from workplace import archive, held_elsewhere
+from workplace import PASSWORD, archive, held_elsewhere
 
 from ecm_agent.errors import DestinationRefused, DestinationUnavailable, LockHeld
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.rotate import rotate, rotate_all
+from ecm_agent.model.manifest import Selection
+from ecm_agent.model.names import ArchiveName
 from ecm_agent.retention import Policy
+from ecm_agent.secret import Secret
+from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from workplace import Workplace
 
-    from ecm_agent.model.names import ArchiveName
+    from ecm_agent.jobs.job import Job
 
 NEW_YEAR = datetime(2025, 1, 1, 2, tzinfo=UTC)
 REFUSED = DestinationRefused("memory: refused.")
@@ -167,3 +173,52 @@ def test_what_is_gone_is_forgotten(at: Workplace) -> None:
     at.clock.jump(NEW_YEAR)
     rotate(at.job(), "d0", at.context())
     assert set(at.history.proofs("memory:")) == {str(days(2)[0])}
+
+
+def backed_up(at: Workplace, job: Job, password: Secret = PASSWORD) -> ArchiveName:
+    """Back up a day later, and give the archive's name."""
+    at.clock.advance(timedelta(days=1))
+    name = ArchiveName.parse(backup(job, at.context(password)).archive)
+    assert name
+    return name
+
+
+def test_an_empty_store_pushes_out_no_full_archive(at: Workplace) -> None:
+    """However many archives of an emptied store follow, the last ones that held memory stay."""
+    job = at.job(policy=Policy(keep_last=1))
+    full = backed_up(at, job)
+    builders.execute(at.store.path, *(f"DELETE FROM {table}" for table in ("edges", "chunk_clusters", "chunks")))
+    empty = [backed_up(at, job) for _ in range(3)][-1]
+    assert list(at.memory.archives) == [full, empty]
+
+
+def test_another_store_pushes_out_no_archive_of_this_one(at: Workplace) -> None:
+    """A job that was pointed at another store, or at some projects only, keeps what it had of the first."""
+    job = at.job(policy=Policy(keep_last=1))
+    first = backed_up(at, job)
+    other = SqliteStore(at.home / "other.db")
+    builders.fill(other, builders.memory())
+    second = backed_up(at, replace(job, store=other))
+    third = backed_up(at, replace(job, selection=Selection(projects=("tide-tables",))))
+    assert list(at.memory.archives) == [first, second, third]
+    newest = backed_up(at, job)
+    assert list(at.memory.archives) == [second, third, newest]
+
+
+def test_a_slip_in_the_password_pushes_out_no_archive(at: Workplace) -> None:
+    """An archive sealed with another password cannot stand in for one that somebody can open."""
+    job = at.job(policy=Policy(keep_last=1))
+    good = backed_up(at, job)
+    slip = backed_up(at, job, Secret("correct horse battery stable"))
+    assert list(at.memory.archives) == [good, slip]
+    again = backed_up(at, job)
+    assert list(at.memory.archives) == [slip, again]
+
+
+def test_an_archive_that_changed_its_size_counts_as_unproved(at: Workplace) -> None:
+    """What has visibly changed since it was proved neither counts nor goes."""
+    job = at.job(policy=Policy(keep_last=1))
+    cut = backed_up(at, job)
+    at.memory.archives[cut] = at.memory.archives[cut][:-1]
+    newest = backed_up(at, job)
+    assert list(at.memory.archives) == [cut, newest]

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from fakes import FaultyDestination, MemoryDestination
+from msgspec import structs
 from workplace import archive
 
 from ecm_agent.errors import DestinationUnavailable
-from ecm_agent.history import Run
+from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.status import PATIENCE, kept_in, status_of
 from ecm_agent.schedule import Schedule
 
@@ -116,3 +117,14 @@ def test_a_newer_archive_that_is_not_proved_does_not_count(at: Workplace) -> Non
     at.plant(day(7), proved=False)
     at.clock.jump(day(7).created)
     assert status_of(scheduled(at.job(), "@daily"), at.context()).destinations[0].overdue
+
+
+def test_a_run_that_made_nothing_is_not_well(at: Workplace) -> None:
+    """A failed run is told until the next one; one whose archive only had to wait is well once it has arrived."""
+    failed = run(1, 14)
+    at.history.record_run(failed)
+    assert not status_of(at.job(), at.context()).well
+    at.history.record_run(structs.replace(failed, exit_code=15, archive=str(day(1))))
+    assert status_of(at.job(), at.context()).well
+    at.history.expect(Pending("nightly", str(day(1)), "d0", day(1).created, 1, day(1).created, "No route."))
+    assert not status_of(at.job(), at.context()).well

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import builders
@@ -69,16 +70,40 @@ def test_the_finding_is_on_record(at: Workplace, name: ArchiveName) -> None:
     at.memory.archives[name] = good
     at.clock.jump(datetime(2025, 4, 2, tzinfo=UTC))
     verify_stored(at.memory, name, at.context())
-    assert at.history.proofs("memory:")[str(name)] == Proof(at.clock.now(), "", len(good))
+    assert at.history.proofs("memory:")[str(name)] == at.proof(at.clock.now(), size=len(good))
 
 
-def test_a_wrong_password_takes_the_proof_away_until_the_right_one_is_given(at: Workplace, name: ArchiveName) -> None:
-    """What the password at hand does not open is not proved, so rotation leaves it alone; the right one proves it."""
+def test_another_password_says_nothing_about_the_archive(at: Workplace, name: ArchiveName) -> None:
+    """A slip of the finger takes no proof away: the archive was proved with another password."""
+    before = at.history.proofs("memory:")
     with pytest.raises(DecryptionFailed):
         verify_stored(at.memory, name, at.context(Secret("not this one")))
+    assert at.history.proofs("memory:") == before
+
+
+def test_a_header_that_no_longer_fits_its_own_password_is_a_fault(at: Workplace, name: ArchiveName) -> None:
+    """An archive that does not open with the password it was proved with is damaged in its first bytes."""
+    content = at.memory.archives[name]
+    at.memory.archives[name] = content[:5] + bytes([content[5] ^ 1]) + content[6:]
+    with pytest.raises(DecryptionFailed):
+        verify_stored(at.memory, name, at.context(PASSWORD))
     assert not at.history.proofs("memory:")[str(name)].good
-    verify_stored(at.memory, name, at.context(PASSWORD))
-    assert at.history.proofs("memory:")[str(name)].good
+
+
+def test_an_archive_under_another_name_is_a_fault(at: Workplace, name: ArchiveName) -> None:
+    """Names say which archive is the newest: one that was renamed or exchanged is not taken for what its name says."""
+    other = replace(name, created=name.created + timedelta(days=1))
+    at.memory.archives[other] = at.memory.archives[name]
+    with pytest.raises(ArchiveInvalid, match="renamed, or exchanged"):
+        verify_stored(at.memory, other, at.context(PASSWORD))
+    assert not at.history.proofs("memory:")[str(other)].good
+
+
+def test_a_plain_file_under_an_archives_name_is_a_fault(at: Workplace, name: ArchiveName) -> None:
+    """What lies in a destination is encrypted, or somebody without the password has put it there."""
+    at.memory.archives[name] = b'{"format":"ecm-archive"}'
+    with pytest.raises(ArchiveInvalid, match="not an encrypted archive"):
+        verify_stored(at.memory, name, at.context(PASSWORD))
 
 
 def test_a_destination_out_of_reach_says_nothing_about_the_archive(at: Workplace, name: ArchiveName) -> None:
