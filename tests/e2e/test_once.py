@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -195,6 +196,8 @@ def test_a_full_disk_under_a_destination(busy: Program) -> None:
     """A destination without room: exit 15, nothing half-written there, the archive waits, and arrives with room."""
     write_configuration(busy)
     assert busy.run("backup").code == 0
+    (old,) = busy.backups.iterdir()
+    old.rename(old.with_name(re.sub(r"\d{8}T", "20250101T", old.name)))  # no name of this second may be taken unseen
     away = busy.backups.rename(busy.home / "unmounted")
     busy.backups.touch()
     assert busy.run("backup").code == 15
