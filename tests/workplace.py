@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import builders
 from fakes import ManualClock, MemoryDestination
-from msgspec import convert
+from msgspec import convert, structs
 
 from ecm_agent.archive import fingerprint
 from ecm_agent.history import History, Proof, Run
@@ -123,7 +123,8 @@ class Workplace:
 
     def _own_kin(self) -> tuple[str, str]:
         with self.store.snapshot(Selection(), "") as snapshot:
-            return snapshot.manifest.kin, fingerprint(PASSWORD, self.history.salt())
+            manifest = structs.replace(snapshot.manifest, source=self.job().source)
+        return manifest.kin, fingerprint(PASSWORD, self.history.salt())
 
     def runs(self, verb: str) -> list[Run]:
         """Give every run of "nightly" on record, in the order of their ends."""

@@ -95,6 +95,7 @@ def _stage(job: Job, name: ArchiveName, context: Context) -> tuple[Exported, Ver
                 compression=job.compression,
                 created=name.created,
                 progress=context.progress,
+                source=job.source,
             )
             proved = verify(file, context.password, context.progress, title="Checking the archive")
     except OSError as error:

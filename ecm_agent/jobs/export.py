@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ecm_agent.archive import Compression, Seal, open_archive, write_archive
 from ecm_agent.atomic import new_file
@@ -35,7 +36,7 @@ class Exported(Struct, frozen=True):
     """Tables the store has and this program cannot archive yet, with their numbers of rows."""
 
 
-def export(
+def export(  # noqa: PLR0913 (what goes into an archive, each by name)
     store: MemoryStore,
     selection: Selection,
     file: BinaryIO,
@@ -44,23 +45,26 @@ def export(
     compression: Compression,
     created: datetime,
     progress: Progress | None = None,
+    source: str | None = None,
 ) -> Exported:
     """Write an archive into an open, empty file, then check its seal by reading it again.
 
-    `password=None` leaves it unencrypted. Raises `StoreUnreadable`, and `UsageError` for an unknown project.
+    `password=None` leaves it unencrypted; `source` goes into its manifest.
+    Raises `StoreUnreadable`, and `UsageError` for an unknown project.
     """
     with store.snapshot(selection, timestamp(created)) as snapshot:
-        batches = followed(progress or Silent(), f"Reading {store.path}", snapshot.manifest, snapshot.batches())
+        manifest = replace(snapshot.manifest, source=source)
+        batches = followed(progress or Silent(), f"Reading {store.path}", manifest, snapshot.batches())
         seal = Seal.draw(password) if password else None
-        write_archive(file, snapshot.manifest, batches, seal=seal, compression=compression)
+        write_archive(file, manifest, batches, seal=seal, compression=compression)
         open_archive(file, password)
         return Exported(
-            manifest=snapshot.manifest,
+            manifest=manifest,
             encrypted=password is not None,
             bytes=file.seek(0, 2),
             odd_rows=snapshot.odd_rows,
             oddities=snapshot.oddities,
-            gaps=_gaps(snapshot.manifest, selection),
+            gaps=_gaps(manifest, selection),
         )
 
 

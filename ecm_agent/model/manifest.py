@@ -27,7 +27,7 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     `left_out` maps each table that is not in this archive, though the store holds rows of it, to their number.
     `dangling` counts rows that were left behind because a row they refer to does not exist, by table.
     `selected_projects` is present when only some projects were exported.
-    `source` tells archives of different stores apart: 12 hexadecimal digits drawn from the store's path.
+    `source` tells a job's archives of different stores apart: 12 hexadecimal digits drawn from the store's path.
     """
 
     version: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +150,6 @@ class SqliteSnapshot:
             vector_count=counts.get(VECTORS),
             schema_version=schema_version(self._connection),
             generator=f"ecm-agent {__version__}",
-            source=hashlib.sha256(bytes(self._path.absolute())).hexdigest()[:12],
             selected_projects=selected,
             left_out=left_out,
             dangling=self._dangling(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ from workplace import PASSWORD
 
 from ecm_agent import atomic
 from ecm_agent.errors import EcmError, StoreUnreadable, UsageError
-from ecm_agent.jobs.export import Exported, export_to
+from ecm_agent.jobs.export import Exported, export, export_to
 from ecm_agent.jobs.verify import verify
 from ecm_agent.model.manifest import Selection, timestamp
+from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,3 +132,15 @@ def test_nothing_unfinished_lies_beside_the_output(at: Workplace) -> None:
 def test_times_are_written_in_utc(moment: datetime, written: str) -> None:
     """A time in any zone is written in UTC, to the millisecond."""
     assert timestamp(moment) == written
+
+
+def test_the_document_says_nothing_of_where_the_store_lies(at: Workplace) -> None:
+    """Stores of the same content give the same document, wherever they lie; only a job's archives tell them apart."""
+    other = SqliteStore(at.home / "elsewhere.db")
+    builders.fill(other, builders.memory())
+    documents = []
+    for store in (at.store, other):
+        file = io.BytesIO()
+        export(store, Selection(), file, password=None, compression="none", created=datetime(2025, 2, 1, tzinfo=UTC))
+        documents.append(file.getvalue())
+    assert documents[0] == documents[1]
