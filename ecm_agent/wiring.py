@@ -17,7 +17,7 @@ from ecm_agent.destination.s3 import S3Destination
 from ecm_agent.errors import NotFound
 from ecm_agent.history import History
 from ecm_agent.jobs.job import Context, Job, Verification
-from ecm_agent.jobs.restore import Safety
+from ecm_agent.jobs.safety import Safety
 from ecm_agent.model.manifest import Selection
 from ecm_agent.notification.apprise_urls import Recipients
 from ecm_agent.notification.around import Around

@@ -28,7 +28,8 @@ from ecm_agent.jobs import backup as backup_module
 from ecm_agent.jobs.backup import BackedUp, backup
 from ecm_agent.jobs.compare import differences
 from ecm_agent.jobs.export import Exported, export
-from ecm_agent.jobs.restore import Safety, restore
+from ecm_agent.jobs.restore import restore
+from ecm_agent.jobs.safety import Safety
 from ecm_agent.jobs.verify import verify
 from ecm_agent.lock import held
 from ecm_agent.model.names import ArchiveName

@@ -24,10 +24,11 @@ from ecm_agent.errors import (
     StoreUnreadable,
     UsageError,
 )
-from ecm_agent.jobs import restore as restore_module
+from ecm_agent.jobs import safety as safety_module
 from ecm_agent.jobs.compare import differences
 from ecm_agent.jobs.export import export
-from ecm_agent.jobs.restore import Restored, Safety, restore
+from ecm_agent.jobs.restore import Restored, restore
+from ecm_agent.jobs.safety import Safety
 from ecm_agent.jobs.verify import verify
 from ecm_agent.model.manifest import Manifest, Selection
 from ecm_agent.secret import Secret
@@ -178,7 +179,7 @@ def fail_to_prove(_: Workplace, monkeypatch: pytest.MonkeyPatch) -> str:
     def verify_badly(*_: object, **__: object) -> None:
         raise ArchiveInvalid("Archive is damaged")
 
-    monkeypatch.setattr(restore_module, "verify", verify_badly)
+    monkeypatch.setattr(safety_module, "verify", verify_badly)
     return "Archive is damaged"
 
 
