@@ -65,7 +65,7 @@ class Proof(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """How one execution of a job ended; `archive` names what it made, if it made one."""
+    """How one execution of a job ended; `archive` names what it made, or drilled, if there is such a thing."""
 
     job: str
     verb: str
@@ -141,6 +141,11 @@ class History:
         """Give the latest run that made an archive, whether or not it has arrived everywhere."""
         return self._latest(job, "backup", "archive <> ''")
 
+    def last_drill(self, job: str, destination: str) -> Run | None:
+        """Give the latest drill of an archive in a destination, by its label."""
+        begin = "archive || ' in ' || ?3 || ':'"
+        return self._latest(job, "drill", f"substr(message || ':', 1, length({begin})) = {begin}", destination)
+
     def failures_since_success(self, job: str, verb: str) -> int:
         """Count the runs since the last one that did what it should: made an archive, or ended with exit code 0."""
         sql = (
@@ -163,9 +168,9 @@ class History:
         rows = self._run("SELECT * FROM pending WHERE job = ? ORDER BY archive, destination", job)
         return [convert(dict(zip(Pending.__struct_fields__, row, strict=True)), Pending) for row in rows]
 
-    def _latest(self, job: str, verb: str, condition: str, *, order: str = "DESC") -> Run | None:
-        sql = f"SELECT {_RUN} FROM runs WHERE job = ? AND verb = ? AND {condition} ORDER BY id {order} LIMIT 1"  # noqa: S608 (ours)
-        for row in self._run(sql, job, verb):
+    def _latest(self, job: str, verb: str, condition: str, *values: str, order: str = "DESC") -> Run | None:
+        sql = f"SELECT {_RUN} FROM runs WHERE job = ?1 AND verb = ?2 AND {condition} ORDER BY id {order} LIMIT 1"  # noqa: S608 (ours)
+        for row in self._run(sql, job, verb, *values):
             return convert(dict(zip(Run.__struct_fields__, row, strict=True)), Run)
         return None
 

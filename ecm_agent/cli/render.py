@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from ecm_agent.history import Run
     from ecm_agent.jobs.backup import BackedUp
     from ecm_agent.jobs.deliver import Delivery
+    from ecm_agent.jobs.drill import Drilled
     from ecm_agent.jobs.export import Exported
     from ecm_agent.jobs.restore import Restored
     from ecm_agent.jobs.rotate import Rotation
-    from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept
+    from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept, ProvenRestore
     from ecm_agent.jobs.verify import Verified
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.retention import Decision
@@ -137,8 +138,7 @@ def status(jobs: Iterable[JobStatus], zone: ZoneInfo) -> Iterator[str]:
         yield f"  last success  {moment(job.last_success.finished_at, zone) if job.last_success else 'never'}"
         if job.last_check:
             yield f"  last check    {_ended(job.last_check, zone)}"
-        if job.last_drill:
-            yield f"  last drill    {_ended(job.last_drill, zone)}"
+        yield f"  last proven restore: {_proven(job.last_proven_restore)}"
         for waits in job.waiting:
             tried = f"{counted(waits.attempts, 'attempts')}: {waits.error}"
             yield f"  WAITING       {waits.archive} for {waits.destination}, {tried}"
@@ -156,6 +156,12 @@ def _place(place: DestinationStatus, zone: ZoneInfo) -> Iterator[str]:
     if place.overdue:
         yield f"    OVERDUE   {place.overdue}"
     yield from (f"    NOT GOOD  {name}: {fault}" for name, fault in place.faults.items())
+    if place.drill_fault:
+        yield f"    NO DRILL  {place.drill_fault}"
+
+
+def _proven(restore: ProvenRestore | None) -> str:
+    return f"{ago(restore.age_seconds)}, {restore.seconds:.1f} s ({restore.archive})" if restore else "never"
 
 
 def _ended(run: Run | None, zone: ZoneInfo) -> str:
@@ -207,6 +213,11 @@ def verified(source: str, result: Verified) -> Iterator[str]:
     yield f"Good: {source}, {size(result.bytes)}, {how}, every record read: {contents(result.manifest)}"
 
 
+def drilled(source: str, result: Drilled) -> Iterator[str]:
+    yield f"Restored: {source}, in {result.seconds:.1f} s, into a scratch store: {contents(result.manifest)}"
+    yield "  integrity and references ok, every record compared with the archive; the scratch store is gone"
+
+
 def contents(manifest: Manifest) -> str:
     """Say what an archive holds, in a few words."""
     counts = [(manifest.count(kind), kind.section) for kind in RECORD_TYPES]
@@ -229,6 +240,14 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= _UNIT
     return f"{count:.1f} GiB"
+
+
+def ago(seconds: float) -> str:
+    """Say how long ago something was, in the largest unit that fits: "3 days ago"."""
+    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= unit:
+            return f"{counted(int(seconds // unit), name)} ago"
+    return "just now"
 
 
 def moment(when: datetime, zone: ZoneInfo) -> str:

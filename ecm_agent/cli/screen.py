@@ -106,6 +106,16 @@ def screen(*, json: bool) -> Iterator[Screen]:
 
 
 @contextmanager
+def tried(out: Screen, codes: list[int], what: str = "") -> Iterator[None]:
+    """Report an error of the block, about `what`, and note its exit code, so that what comes next is tried as well."""
+    try:
+        yield
+    except EcmError as error:
+        out.fail(type(error)(f"{what}: {error.message}", hint=error.hint) if what else error)
+        codes.append(error.exit_code)
+
+
+@contextmanager
 def _output() -> Iterator[None]:
     """Send out what was printed in the block, however it ends, and end with exit code 1 where that cannot be."""
     try:

@@ -12,6 +12,7 @@ from ecm_agent.errors import EcmError, PasswordMissing
 from ecm_agent.history import Run
 from ecm_agent.jobs.deliver import Delivery, adopt, deliver_new, keep_within_bound, send_waiting, staged_path
 from ecm_agent.jobs.export import Exported, export
+from ecm_agent.jobs.scratch import sweep
 from ecm_agent.jobs.verify import Verified, verify
 from ecm_agent.lock import held
 
@@ -64,6 +65,7 @@ def backup(job: Job, context: Context, *, wait: float = 0.0) -> BackedUp:
         raise PasswordMissing("There is no password to encrypt the archive with.")
     with held(job.lock, f"job {job.name!r}", clock=context.clock, wait=wait):
         started, began = context.clock.now(), context.clock.monotonic()
+        sweep(job.state_dir, job.name)
         adopt(job, context)
         name = job.free_name(started)
         try:

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import contextmanager
+from datetime import timedelta
 from itertools import zip_longest
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
 
 from ecm_agent.archive import open_archive
-from ecm_agent.atomic import private_directory
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, EcmError
 from ecm_agent.history import Run
+from ecm_agent.jobs.oddness import Oddness
 from ecm_agent.jobs.progress import followed
+from ecm_agent.jobs.scratch import NO_JOB, scratch
 from ecm_agent.jobs.verify import opened_stored, record_fault, record_good, refuse_another_time
 from ecm_agent.model.manifest import Manifest, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from pathlib import Path
 
+    from ecm_agent.archive import Archive
     from ecm_agent.jobs.job import Context, Job
     from ecm_agent.jobs.locate import Located
     from ecm_agent.model.records import AnyRecord, Batch
     from ecm_agent.store.base import MemoryStore
-
-_SCRATCH = "drill-"
 
 
 class Drilled(Struct, frozen=True):
@@ -35,71 +34,89 @@ class Drilled(Struct, frozen=True):
 
     archive: str
     label: str
+    """The destination's; empty for a file."""
     manifest: Manifest
     seconds: float
+    warnings: list[str]
+    """What is odd in the memory itself and no fault of the archive."""
 
 
 def drill(job: Job, located: Located, context: Context) -> Drilled:
     """Restore an archive from where it is kept into a private scratch store, which is removed afterwards.
 
-    The finding goes on record, good or bad. Raises `DecryptionFailed`, and `ArchiveInvalid` for an archive that does
-    not give back the store it claims to hold. The caller holds the job's lock: scratch stores of killed drills are
-    swept here.
+    The finding goes on record, good or bad; as a run of the job only for an archive of its own. Raises
+    `DecryptionFailed`, and `ArchiveInvalid` for an archive that does not give back the store it claims to hold.
+    The caller holds the job's lock: scratch stores of killed drills are swept here.
     """
     started, began = context.clock.now(), context.clock.monotonic()
-    label, name = located.destination.label, located.name
+    place, name = located.destination, located.name
     try:
-        with _scratch(job) as scratch, opened_stored(located.destination, name) as file:
-            manifest = _restore_and_compare(file, job.store.at(scratch / "memory.db"), context)
-            size = file.seek(0, 2)
-        refuse_another_time(manifest, name)
+        with scratch(job.state_dir, job.name) as directory:
+            context.progress.stage(f"Drill: fetching from {place.label}", 0)
+            with opened_stored(place, name) as file:
+                archive = open_archive(file, context.password)
+                refuse_another_time(archive.manifest, name)
+                warnings = _restore_and_compare(archive, job.store.at(directory / "memory.db"), context)
+                seconds = context.clock.monotonic() - began
+                size = file.seek(0, 2)
     except EcmError as error:
         if isinstance(error, (ArchiveInvalid, DecryptionFailed)):
-            record_fault(located.destination, name, error, context)
-        run = Run(job.name, "drill", started, context.clock.now(), error.exit_code, f"{located}: {error.message}")
-        context.history.record_run(run)
+            record_fault(place, name, error, context)
+        _record(job, located, started, context.clock.monotonic() - began, context, error)
         raise
-    seconds = context.clock.monotonic() - began
-    record_good(located.destination, name, manifest, size, context)
-    context.history.record_run(Run(job.name, "drill", started, context.clock.now(), 0, f"{located}: {seconds:.1f} s"))
-    return Drilled(str(name), label, manifest, seconds)
+    record_good(place, name, archive.manifest, size, context)
+    _record(job, located, started, seconds, context)
+    return Drilled(str(name), place.label, archive.manifest, seconds, warnings)
 
 
-def _restore_and_compare(file: BinaryIO, scratch: MemoryStore, context: Context) -> Manifest:
-    archive = open_archive(file, context.password)
+def drill_file(path: Path, file: BinaryIO, store: MemoryStore, state_dir: Path, context: Context) -> Drilled:
+    """Restore an archive that lies in no destination, as `drill` does; nothing goes on record.
+
+    `store` says of what kind the scratch store is. The caller holds the lock of `scratch.NO_JOB`.
+    """
+    began = context.clock.monotonic()
+    with scratch(state_dir, NO_JOB) as directory:
+        archive = open_archive(file, context.password)
+        warnings = _restore_and_compare(archive, store.at(directory / "memory.db"), context)
+        seconds = context.clock.monotonic() - began
+    return Drilled(str(path), "", archive.manifest, seconds, warnings)
+
+
+def _record(
+    job: Job, located: Located, started: datetime, seconds: float, context: Context, error: EcmError | None = None
+) -> None:
+    """Put a drill on record: its end is its beginning and the seconds it took, whatever the wall clock did meanwhile.
+
+    `jobs.status` reads the seconds from there, and `History.last_drill` the destination from the message.
+    """
+    if job.owns(located.name):
+        code, message = (error.exit_code, f"{located}: {error.message}") if error else (0, str(located))
+        ended = started + timedelta(seconds=seconds)
+        context.history.record_run(Run(job.name, "drill", started, ended, code, message, str(located.name)))
+
+
+def _restore_and_compare(archive: Archive, store: MemoryStore, context: Context) -> list[str]:
+    """Restore into a store that does not exist yet, and prove it; gives what is odd in the memory itself."""
     batches = followed(context.progress, "Drill: restoring", archive.manifest, archive.batches())
-    if no_place := scratch.replace(archive.manifest, batches).no_place:
+    if no_place := store.replace(archive.manifest, batches).no_place:
         raise EcmError(
             f"This archive cannot be drilled: a store made by this version has no place for {', '.join(no_place)}.",
             hint="It can still be proved by reading every record: ecm-agent verify",
         )
-    if problems := scratch.problems():
+    context.progress.stage("Drill: checking integrity", 0)
+    if problems := store.problems():
         raise ArchiveInvalid(f"The restored store is not sound: {problems[0]}.")
-    with scratch.snapshot(Selection(), archive.manifest.created) as snapshot:
+    odd = Oddness()
+    with store.snapshot(Selection(), archive.manifest.created) as snapshot:
         batches = followed(context.progress, "Drill: comparing", archive.manifest, archive.batches())
         for restored, archived in zip_longest(_records(snapshot.batches()), _records(batches)):
-            if restored != archived:
+            if restored is None or restored != archived:
                 section = (restored or archived).section
                 raise ArchiveInvalid(f"The restored store does not hold what the archive holds: its {section} differ.")
-    return archive.manifest
+            odd.look(restored)
+    return list(odd.warnings())
 
 
 def _records(batches: Iterable[Batch]) -> Iterator[AnyRecord]:
     for batch in batches:
         yield from batch
-
-
-@contextmanager
-def _scratch(job: Job) -> Iterator[Path]:
-    """Give a private directory that is gone afterwards; what killed drills of this job have left behind goes first."""
-    staging, prefix = job.state_dir / "staging", f"{_SCRATCH}{job.name}-"  # another job's drill may be at work
-    try:
-        for leftover in private_directory(staging).glob(f"{prefix}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        with TemporaryDirectory(prefix=prefix, dir=staging, ignore_cleanup_errors=True) as scratch:
-            yield Path(scratch)
-    except OSError as error:
-        raise EcmError(
-            f"There is no place for a drill in {staging}: {error.strerror}.",
-            hint="Make room there, or name another place with the key state_dir.",
-        ) from error

@@ -38,8 +38,20 @@ class Kept(Struct, frozen=True):
         return self.checked_at is not None and not self.fault
 
 
+class ProvenRestore(Struct, frozen=True):
+    """The last drill that went well: of which archive and where it lies, and how long it took to a usable store."""
+
+    archive: str
+    finished_at: datetime
+    seconds: float
+    age_seconds: float
+
+
 class DestinationStatus(Struct, frozen=True):
-    """What one job has in one destination; `error` says why it could not be seen, `overdue` what is missing there."""
+    """What one job has in one destination; `error` says why it could not be seen, `overdue` what is missing there.
+
+    `drill_fault` is what the last drill from there found wrong.
+    """
 
     destination: str
     label: str
@@ -50,6 +62,7 @@ class DestinationStatus(Struct, frozen=True):
     """Archive name → what the last test decrypt found wrong with it."""
     error: str = ""
     overdue: str = ""
+    drill_fault: str = ""
 
 
 class JobStatus(Struct, frozen=True):
@@ -64,13 +77,18 @@ class JobStatus(Struct, frozen=True):
     last_drill: Run | None
     waiting: list[Pending]
     destinations: list[DestinationStatus]
+    last_proven_restore: ProvenRestore | None = None
 
     @property
     def well(self) -> bool:
-        """Whether the last run made an archive, nothing waits, and nothing is overdue, out of reach or faulty."""
+        """Whether the last run made an archive, nothing waits, and nothing is overdue, out of reach or faulty.
+
+        A destination whose last drill failed is not well, whatever those of the others found.
+        """
         last = self.last_run
         failed = last is not None and last.exit_code not in {0, SKIPPED} and not last.archive
-        return not (failed or self.waiting or any(one.overdue or one.error or one.faults for one in self.destinations))
+        unwell = any(one.overdue or one.error or one.faults or one.drill_fault for one in self.destinations)
+        return not (failed or self.waiting or unwell)
 
 
 def kept_in(name: str, destination: Destination, history: History) -> list[Kept]:
@@ -92,7 +110,16 @@ def status_of(job: Job, context: Context) -> JobStatus:
         last_drill=history.last_attempt(job.name, "drill"),
         waiting=history.pending(job.name),
         destinations=[_destination_status(job, name, place, context) for name, place in job.destinations.items()],
+        last_proven_restore=_proven_restore(history.last_success(job.name, "drill"), context.clock.now()),
     )
+
+
+def _proven_restore(run: Run | None, now: datetime) -> ProvenRestore | None:
+    """Read the seconds a drill took from its beginning and its end, where `jobs.drill` has put them."""
+    if run is None:
+        return None
+    seconds = (run.finished_at - run.started_at).total_seconds()
+    return ProvenRestore(run.message, run.finished_at, seconds, (now - run.finished_at).total_seconds())
 
 
 def _destination_status(job: Job, name: str, place: Destination, context: Context) -> DestinationStatus:
@@ -102,6 +129,7 @@ def _destination_status(job: Job, name: str, place: Destination, context: Contex
         return DestinationStatus(name, place.label, error=error.message)
     own = [one for one in kept if (one.job, one.host) == (job.name, job.host)]
     newest = next((one for one in reversed(own) if one.verified), None)
+    drilled = context.history.last_drill(job.name, place.label)
     return DestinationStatus(
         name,
         place.label,
@@ -110,6 +138,7 @@ def _destination_status(job: Job, name: str, place: Destination, context: Contex
         newest_verified=newest,
         faults={one.name: one.fault for one in own if one.fault},
         overdue=_overdue(job, newest, context.clock.now()),
+        drill_fault=drilled.message if drilled and drilled.exit_code else "",
     )
 
 

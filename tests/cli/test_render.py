@@ -18,7 +18,7 @@ from ecm_agent.jobs.deliver import Delivery
 from ecm_agent.jobs.export import Exported
 from ecm_agent.jobs.restore import Restored
 from ecm_agent.jobs.rotate import Rotation
-from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept
+from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept, ProvenRestore
 from ecm_agent.model.manifest import Manifest
 from ecm_agent.retention import Candidate, Decision
 from ecm_agent.store.base import Oddity, Replaced
@@ -153,28 +153,31 @@ def test_the_status_hides_nothing() -> None:
             bytes=2048,
             faults={"bad.ecm": "Decryption failed"},
             overdue="nothing is proved here yet",
+            drill_fault="bad.ecm in local:/a: Decryption failed",
         ),
         DestinationStatus("nas", "local:/nas", error="local:/nas is unavailable."),
     ]
     waiting = [Pending("nightly", "new.ecm", "nas", MOMENT, 2, MOMENT, "No route.")]
-    drill = replace(run, exit_code=0, message="a.ecm in local:/a: 4.2 s")
-    status = JobStatus("nightly", "@daily", MOMENT, run, None, None, drill, waiting, destinations)
+    proven = ProvenRestore("a.ecm in local:/a", MOMENT, 4.2, 3.5 * 86400)
+    status = JobStatus("nightly", "@daily", MOMENT, run, None, None, None, waiting, destinations, proven)
     assert not status.well
     assert list(render.status([status], BERLIN)) == [
         "job nightly",
         "  schedule      @daily, next run 2025-07-02 00:30:15+02:00",
         "  last run      2025-07-02 00:30:15+02:00  exit 14: There is no memory store.",
         "  last success  never",
-        "  last drill    2025-07-02 00:30:15+02:00  ok: a.ecm in local:/a: 4.2 s",
+        "  last proven restore: 3 days ago, 4.2 s (a.ecm in local:/a)",
         "  WAITING       new.ecm for nas, 2 attempts: No route.",
         "  local:/a: 1 archive, 2.0 KiB, none proved",
         "    OVERDUE   nothing is proved here yet",
         "    NOT GOOD  bad.ecm: Decryption failed",
+        "    NO DRILL  bad.ecm in local:/a: Decryption failed",
         "  OUT OF REACH  local:/nas is unavailable.",
     ]
     new = JobStatus("new", "", None, None, None, None, None, [], [])
     assert new.well
     assert "last run      never" in text(render.status([new], BERLIN))
+    assert "last proven restore: never" in text(render.status([new], BERLIN))
 
 
 def test_the_undo_can_be_pasted() -> None:

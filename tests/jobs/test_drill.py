@@ -73,7 +73,8 @@ def test_the_scratch_store_is_private_and_gone_afterwards(at: Workplace) -> None
         drill(at.job(), located, at.context())
     finally:
         os.umask(before)
-    assert watching.modes == {"Drill: restoring": [0o700], "Drill: comparing": [0o700]}
+    stages = ["fetching from memory:", "restoring", "checking integrity", "comparing"]
+    assert watching.modes == {f"Drill: {stage}": [0o700] for stage in stages}
     assert scratches(at) == []
 
 
