@@ -50,7 +50,7 @@ class Proof(Struct, frozen=True):
     """What the last test decrypt of an archive found; `fault` is empty when the archive was good.
 
     Then the rest is known as well: its size, what it is an archive of (`Manifest.kin`), and the fingerprint of the
-    password that opened it.
+    password that opened it. Of a faulty one that was good once, the size it had then.
     """
 
     checked_at: datetime

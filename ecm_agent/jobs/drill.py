@@ -54,11 +54,11 @@ def drill(job: Job, located: Located, context: Context) -> Drilled:
         with scratch(job.state_dir, job.name) as directory:
             context.progress.stage(f"Drill: fetching from {place.label}", 0)
             with opened_stored(place, name) as file:
-                archive = open_archive(file, context.password)
+                size = file.seek(0, 2)
+                archive = _opened(file, size, located, context)
                 refuse_another_time(archive.manifest, name)
                 warnings = _restore_and_compare(archive, job.store.at(directory / "memory.db"), context)
                 seconds = context.clock.monotonic() - began
-                size = file.seek(0, 2)
     except EcmError as error:
         if isinstance(error, (ArchiveInvalid, DecryptionFailed)):
             record_fault(place, name, error, context)
@@ -93,6 +93,19 @@ def _record(
         code, message = (error.exit_code, f"{located}: {error.message}") if error else (0, str(located))
         ended = started + timedelta(seconds=seconds)
         context.history.record_run(Run(job.name, "drill", started, ended, code, message, str(located.name)))
+
+
+def _opened(file: BinaryIO, size: int, located: Located, context: Context) -> Archive:
+    """Authenticate an archive; of one that fails and is on record as larger, say that it was cut short."""
+    try:
+        return open_archive(file, context.password)
+    except ArchiveInvalid as error:
+        known = context.history.proofs(located.destination.label).get(str(located.name))
+        if known is None or size >= known.bytes:
+            raise
+        raise ArchiveInvalid(
+            f"Archive is cut short: it has {size} bytes; when it was proved it had {known.bytes}.", hint=error.hint
+        ) from error
 
 
 def _restore_and_compare(archive: Archive, store: MemoryStore, context: Context) -> list[str]:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from ecm_agent.model.records import AnyRecord
 
 _FLOAT = struct.calcsize("<f")
-_MOST_LENGTHS = 1000
-"""How many different lengths are told apart: a store in which every vector has its own must not fill the memory."""
+_MOST_LENGTHS, _NAMED = 1000, 5
+"""How many different lengths are told apart, and named: a store in which every vector has its own must not fill the
+memory, nor the screen."""
 
 _TICKS = msgspec.json.Decoder(dict[str, Annotated[int, Meta(ge=0)]])
 
@@ -47,7 +48,8 @@ class Oddness:
         """Say what was odd, a sentence each; never a value, which is somebody's memory."""
         for model, lengths in self._lengths.items():
             if len(lengths) > 1:
-                found = ", ".join(f"{count} of {length}" for length, count in lengths.most_common())
+                found = ", ".join(f"{count} of {length}" for length, count in lengths.most_common(_NAMED))
+                found += ", …" if len(lengths) > _NAMED else ""
                 of = f"of model {model!r} " if model else "that name no model "
                 yield f"vectors {of}differ in their dimensions: {found}"
         for count, what in (
@@ -65,7 +67,8 @@ class Oddness:
             return
         dimensions = len(embedding) // _FLOAT
         model = vector.model_id if isinstance(vector.model_id, str) else ""
-        if sum(map(len, self._lengths.values())) < _MOST_LENGTHS:
+        known = dimensions in self._lengths.get(model, ())
+        if known or sum(map(len, self._lengths.values())) < _MOST_LENGTHS:
             self._lengths.setdefault(model, Counter())[dimensions] += 1
         # Numbers of 32 bits cannot add up to an infinity of 64 bits unless one of them is none.
         self._not_finite += not math.isfinite(sum(struct.unpack(f"<{dimensions}f", embedding)))

@@ -94,12 +94,14 @@ def record_fault(
 ) -> None:
     """Put on record what is wrong with an archive.
 
-    A password that differs from the one it was proved with says nothing about the archive, and is not recorded.
+    A password that differs from the one it was proved with says nothing about the archive, and is not recorded. The
+    size it was proved with stays known.
     """
     known = context.history.proofs(destination.label).get(str(name))
     if isinstance(error, DecryptionFailed) and known and known.good and known.key not in {"", _key(context)}:
         return
-    context.history.record_proof(destination.label, name, Proof(context.clock.now(), error.message))
+    fault = Proof(context.clock.now(), error.message, known.bytes if known else 0)
+    context.history.record_proof(destination.label, name, fault)
 
 
 def refuse_another_time(manifest: Manifest, name: ArchiveName) -> None:

@@ -21,6 +21,8 @@ def told(program: Program) -> dict[str, Ended]:
         "list",
         "verify",
         "verify --all",
+        "drill",
+        "drill all",
         "export -o m.ecm",
         "inspect m.ecm",
         "import m.ecm --store again.db",

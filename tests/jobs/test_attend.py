@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
+import spoiled
 from fakes import ManualClock, RecordingDestination, UnpluggedDestination
-from workplace import held_elsewhere
+from workplace import PASSWORD, held_elsewhere
 
 from ecm_agent.errors import EcmError, HookFailed, PasswordMissing, StoreUnreadable
 from ecm_agent.jobs.attend import attend, refuse
 from ecm_agent.jobs.job import Job, Verification
+from ecm_agent.notification.apprise_urls import Recipients
 from ecm_agent.notification.around import Around
 from ecm_agent.notification.hooks import Hooks
+from ecm_agent.notification.notices import Notices
 from ecm_agent.notification.ping import Ping
 from ecm_agent.schedule import Schedule
 from ecm_agent.secret import Secret
@@ -268,6 +272,35 @@ def test_a_check_that_finds_a_fault_fails(at: Workplace, web: Web) -> None:
     assert (outcome.status, outcome.exit_code) == ("failed", 13)
     assert archive in outcome.message
     assert web.asked == ["GET /hook/before", "GET /hook/on_failure", "GET /hook/finally", "POST /ping/13"]
+
+
+def test_a_drill_that_fails_is_told(at: Workplace, web: Web) -> None:
+    """A scheduled drill that fails, of an archive that decrypts, is told by hooks, ping and message, and names it."""
+    urls = [Secret(web.address.replace("http://", "json://") + "/inbox")]
+    environ = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    job = surrounded(at, web)
+    attend(job, "backup", at.context(), at.audience)
+    (name,) = at.memory.archives
+    at.memory.archives[name] = spoiled.dangling(at.memory.archives[name], PASSWORD.utf8().decode())
+    weekly = Schedule.parse("every 7d", timezone=ZoneInfo("UTC"))
+    notices = Notices(Recipients(urls, environ=environ), at.state_dir)
+    told = replace(job.around, notices=notices)
+    job = replace(job, verification=Verification(weekly, "drill", timedelta(days=28)), around=told)
+    web.asked.clear()
+    web.bodies.clear()
+    outcome = attend(job, "verify", at.context(), at.audience)
+    assert (outcome.status, outcome.exit_code) == ("failed", 13)
+    assert f"{name}: The edge" in outcome.message
+    assert web.asked == [
+        "GET /hook/before",
+        "GET /hook/on_failure",
+        "GET /hook/finally",
+        "POST /ping/13",
+        "POST /inbox",
+    ]
+    message = json.loads(web.bodies[-1])
+    assert message["type"] == "failure"
+    assert outcome.message in message["message"]
 
 
 def test_a_check_that_goes_well_does_not_ping(at: Workplace, web: Web) -> None:

@@ -128,3 +128,38 @@ def test_a_run_that_made_nothing_is_not_well(at: Workplace) -> None:
     assert status_of(at.job(), at.context()).well
     at.history.expect(Pending("nightly", str(day(1)), "d0", day(1).created, 1, day(1).created, "No route."))
     assert not status_of(at.job(), at.context()).well
+
+
+def drilled(at: Workplace, number: int, label: str, exit_code: int = 0) -> None:
+    """Put a drill of four seconds on record."""
+    began, name = day(number).created, str(day(number))
+    message = f"{name} in {label}" + (": Archive is damaged" if exit_code else "")
+    ended = began + timedelta(seconds=4.2)
+    at.history.record_run(Run("nightly", "drill", began, ended, exit_code, message, name))
+
+
+def test_the_last_proven_restore_is_the_last_that_went_well(at: Workplace) -> None:
+    """With the seconds it took and how long ago it was; before the first there is none."""
+    assert status_of(at.job(), at.context()).last_proven_restore is None
+    drilled(at, 1, "memory:")
+    drilled(at, 2, "memory:", exit_code=13)
+    at.clock.jump(datetime(2025, 2, 4, 0, 0, 4, 200_000, tzinfo=UTC))
+    proven = status_of(at.job(), at.context()).last_proven_restore
+    assert proven is not None
+    assert (proven.archive, proven.seconds, proven.age_seconds) == (f"{day(1)} in memory:", 4.2, 3 * 86400)
+
+
+def test_a_destination_whose_last_drill_failed_is_not_well(at: Workplace) -> None:
+    """Whatever the drills of other destinations found since; once one goes well there, it is well again."""
+    job = at.job(MemoryDestination("a:"), MemoryDestination("a:b"))
+    drilled(at, 1, "a:", exit_code=13)
+    drilled(at, 1, "a:b")
+    status = status_of(job, at.context())
+    assert not status.well
+    assert [one.drill_fault for one in status.destinations] == [f"{day(1)} in a:: Archive is damaged", ""]
+    drilled(at, 2, "a:")
+    assert status_of(job, at.context()).well
+    drilled(at, 2, "a:b", exit_code=15)
+    drilled(at, 3, "a:")
+    assert not status_of(job, at.context()).well
+    assert status_of(at.job(MemoryDestination("a:")), at.context()).well

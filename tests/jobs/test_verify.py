@@ -60,13 +60,13 @@ def test_a_plain_archive_is_verified_without_a_password(at: Workplace) -> None:
 
 
 def test_the_finding_is_on_record(at: Workplace, name: ArchiveName) -> None:
-    """A good archive that goes bad is on record as such with the time of the check, and the other way round."""
+    """A good archive that goes bad is on record as such, with the size it had before, and the other way round."""
     good = at.memory.archives[name]
     at.memory.archives[name] = good[:-1] + bytes([good[-1] ^ 1])
     at.clock.jump(datetime(2025, 4, 1, tzinfo=UTC))
     with pytest.raises(ArchiveInvalid) as caught:
         verify_stored(at.memory, name, at.context())
-    assert at.history.proofs("memory:")[str(name)] == Proof(at.clock.now(), caught.value.message)
+    assert at.history.proofs("memory:")[str(name)] == Proof(at.clock.now(), caught.value.message, len(good))
     at.memory.archives[name] = good
     at.clock.jump(datetime(2025, 4, 2, tzinfo=UTC))
     verify_stored(at.memory, name, at.context())
