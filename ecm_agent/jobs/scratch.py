@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ecm_agent.atomic import private_directory
-from ecm_agent.errors import EcmError, LockHeld
+from ecm_agent.errors import EcmError, LockHeld, StoreUnreadable
 from ecm_agent.lock import held
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def lock_of(state_dir: Path, owner: str) -> Path:
 def scratch(state_dir: Path, owner: str) -> Iterator[Path]:
     """Give a private directory (mode 0700) below `state_dir` that is gone afterwards.
 
-    The caller holds the owner's lock. Raises `EcmError` where no such directory can be made or written to.
+    The caller holds the owner's lock. Raises `EcmError` where no such directory can be made, or no store be written
+    or read in it.
     """
     staging = state_dir / "staging"
     try:
@@ -40,10 +41,16 @@ def scratch(state_dir: Path, owner: str) -> Iterator[Path]:
         with TemporaryDirectory(prefix=prefix, dir=staging, ignore_cleanup_errors=True) as directory:
             yield Path(directory)
     except OSError as error:
-        raise EcmError(
-            f"There is no place for a drill in {staging}: {error.strerror}.",
-            hint="Make room there, or name another place with the key state_dir.",
-        ) from error
+        raise _no_place(staging, f"{error.strerror}.") from error
+    except StoreUnreadable as error:  # the scratch store: nothing is wrong with the one in use
+        raise _no_place(staging, error.message) from error
+
+
+def _no_place(staging: Path, reason: str) -> EcmError:
+    return EcmError(
+        f"There is no place for a drill in {staging}: {reason}",
+        hint="Make room there, or name another place with the key state_dir.",
+    )
 
 
 def sweep(state_dir: Path, owner: str) -> None:

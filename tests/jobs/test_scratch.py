@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from workplace import held_elsewhere
 
-from ecm_agent.errors import EcmError
+from ecm_agent.errors import EcmError, StoreUnreadable
 from ecm_agent.jobs.scratch import NO_JOB, lock_of, scratch, sweep
 
 if TYPE_CHECKING:
@@ -85,3 +85,12 @@ def test_no_room_is_said(tmp_path: Path) -> None:
     with pytest.raises(EcmError, match="staging") as caught, scratch(tmp_path, "nightly"):
         pass
     assert "state_dir" in caught.value.hint
+
+
+def test_a_scratch_store_that_cannot_be_written_is_not_the_memory(tmp_path: Path) -> None:
+    """Its trouble is told as a want of room for the drill, with 1: 14 would speak of the memory itself."""
+    said = r"no place for a drill in .*: The disk is full\."
+    with pytest.raises(EcmError, match=said) as caught, scratch(tmp_path, "nightly"):
+        raise StoreUnreadable("The disk is full.")
+    assert caught.value.exit_code == 1
+    assert list((tmp_path / "staging").iterdir()) == []
