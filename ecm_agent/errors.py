@@ -88,6 +88,13 @@ class AlreadyExists(DestinationRefused):
     kind = "already_exists"
 
 
+class MergeConflicts(EcmError):
+    """Two memories say different things of the same records, and nothing tells which is right (exit 16)."""
+
+    exit_code = 16
+    kind = "merge_conflicts"
+
+
 class HookFailed(EcmError):
     """A command of the user's own, run around a job, failed, took too long or is missing (exit 1)."""
 

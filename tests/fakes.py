@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from merge_model import Doubled, key, merged, said
 from msgspec.structs import replace
 
 from ecm_agent.destination.base import Listing, Stored, in_time_order
@@ -19,13 +20,14 @@ from ecm_agent.errors import (
     ArchiveInvalid,
     DestinationUnavailable,
     EcmError,
+    MergeConflicts,
     NotFound,
     StoreUnreadable,
     UsageError,
 )
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
 from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, Vector, VectorClock
-from ecm_agent.store.base import Replaced, nothing
+from ecm_agent.store.base import Changes, Replaced, Tally, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from ecm_agent.destination.base import Destination
     from ecm_agent.model.names import ArchiveName
     from ecm_agent.model.records import AnyRecord, Batch
-    from ecm_agent.store.base import Oddity
+    from ecm_agent.store.base import Oddity, OnConflict
 
 
 class MemoryDestination:
@@ -135,10 +137,51 @@ class MemoryStoreFake:
         self.records = records
         return Replaced(dict(Counter(record.section for record in records)), {})
 
+    def merge(
+        self,
+        manifest: Manifest,
+        batches: Iterable[Batch],
+        on_conflict: OnConflict = "ours",
+        *,
+        prepare: Callable[[], object] = nothing,
+        dry_run: bool = False,
+    ) -> Changes:
+        del manifest
+        prepare()
+        theirs = [record for batch in batches for record in batch]
+        try:
+            records, fates = merged(self.records or [], theirs, on_conflict)
+        except Doubled as error:
+            raise ArchiveInvalid(f"The archive holds two records called {error}.") from error
+        changes = _changes(fates)
+        if not dry_run:
+            if on_conflict == "fail" and changes.total("conflicts"):
+                raise MergeConflicts("There are conflicts.")
+            self.records = records
+        return changes
+
+    def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
+        del manifest
+        ours = {(record.section, key(record)): said(record) for record in self.records or []}
+        theirs = {(record.section, key(record)): said(record) for batch in batches for record in batch}
+        fates = Counter((section, "removed") for section, name in ours.keys() - theirs.keys())
+        for place, says in theirs.items():
+            known = ours.get(place)
+            fate = "added" if known is None else "skipped" if known | says == known else "updated"
+            fates[place[0], fate] += 1
+        return _changes(fates)
+
     def create(self) -> None:
         if self.exists():
             raise EcmError(f"There is something at {self.path} already.")
         self.records = []
+
+
+def _changes(fates: Mapping[tuple[str, str], int]) -> Changes:
+    tallies = {section: Tally(section, None) for section, _ in fates}
+    for (section, fate), count in fates.items():
+        setattr(tallies[section], fate, count)
+    return Changes(list(tallies.values()), [], [], {})
 
 
 class SnapshotFake:

@@ -5,7 +5,7 @@ The protocols' docstrings are the contract; one suite of tests holds every imple
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -37,6 +37,58 @@ class Replaced(Struct, frozen=True):
 
     records: dict[str, int]
     no_place: dict[str, int]
+
+
+OnConflict: TypeAlias = Literal["ours", "theirs", "fail"]
+"""What becomes of a conflict: the store's record stays, the archive's takes its place, or nothing is merged at all."""
+
+Fate: TypeAlias = Literal["added", "updated", "skipped", "folded", "conflicts", "dropped", "removed"]
+"""What becomes of a record of the archive; every one has exactly one fate.
+
+added: the store had none like it. updated: the store's became what both know. skipped: the store knew as much or more.
+folded: an edge that the store has under another id became one with it. conflicts: both have it, and differ, and nothing
+tells which is later. dropped: it refers to a record that is nowhere. removed is what becomes of a record of the store
+that a replacement does not find in the archive.
+"""
+
+
+class Tally(Struct, omit_defaults=True):
+    """How many records of a section, and of a project where they belong to one, met which fate."""
+
+    section: str
+    project: str | None
+    added: int = 0
+    updated: int = 0
+    skipped: int = 0
+    folded: int = 0
+    conflicts: int = 0
+    dropped: int = 0
+    removed: int = 0
+
+
+class Conflict(Struct, frozen=True):
+    """A record on which store and archive differ: its section, its id, and which columns; never what they hold."""
+
+    section: str
+    record: str
+    columns: list[str]
+    project: str | None = None
+
+
+class Changes(Struct, frozen=True):
+    """What a merge did, or a merge or a replacement would do."""
+
+    tallies: list[Tally]
+    conflicts: list[Conflict]
+    """The first ones; the tallies count all."""
+    dropped: list[Oddity]
+    """The first ones."""
+    no_place: dict[str, int]
+    """Values the store has no place for, by `table` or `table.column`."""
+
+    def total(self, fate: Fate, section: str | None = None) -> int:
+        """Count the records that met a fate, in one section or in all."""
+        return sum(getattr(one, fate) for one in self.tallies if section in {None, one.section})
 
 
 class Snapshot(Protocol):
@@ -89,6 +141,26 @@ class MemoryStore(Protocol):
         Raises `StoreUnreadable`, and `ArchiveInvalid` for records that cannot stand together (an edge without its
         chunks, two records of one id).
         """
+
+    def merge(
+        self,
+        manifest: Manifest,
+        batches: Iterable[Batch],
+        on_conflict: OnConflict = "ours",
+        *,
+        prepare: Callable[[], object] = nothing,
+        dry_run: bool = False,
+    ) -> Changes:
+        """Let the store know what it and these records know together, all at once; on any error it stays as it was.
+
+        docs/merge.md has the rules. `prepare` is as in `replace`. A store that does not exist is created. With
+        `dry_run` everything is done, and undone in the end.
+        Raises as `replace` does, except that records which refer to records that are nowhere are dropped and counted;
+        and `MergeConflicts` when there are any and `on_conflict` is "fail" and this is no dry run.
+        """
+
+    def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
+        """Say what `replace` would change, without writing a byte. Raises `StoreUnreadable`."""
 
     def create(self) -> None:
         """Make an empty store. Raises `EcmError` when there is something at its place already."""

@@ -54,7 +54,7 @@ class Field:
     derived: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """A table and the kind of record its rows become. `fields` are in the order of the record's attributes."""
 
@@ -68,6 +68,11 @@ class Table:
         """The columns no record of this kind can do without."""
         required = {field.name for field in msgspec.structs.fields(self.record) if field.required}
         return [field.column for field in self.fields if field.attribute in required and not field.nullable]
+
+    @property
+    def json_columns(self) -> frozenset[str]:
+        """The columns that hold JSON."""
+        return frozenset(field.column for field in self.fields if field.kind is Kind.JSON)
 
     def key(self, columns: Collection[str]) -> str:
         """Choose, of the columns there are, the one that names a row in messages."""

@@ -6,13 +6,16 @@ import sqlite3
 from collections import Counter
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ecm_agent.atomic import new_file, private_directory
-from ecm_agent.errors import ArchiveInvalid, EcmError, StoreUnreadable
+from ecm_agent.errors import ArchiveInvalid, EcmError, MergeConflicts, StoreUnreadable
 from ecm_agent.store.base import Replaced, nothing
 from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.connection import columns_of, connect, explained
+from ecm_agent.store.inserting import insert
+from ecm_agent.store.merging.comparison import Comparison
+from ecm_agent.store.merging.merge import Merge
 from ecm_agent.store.schema import CREATE_STORE, CREATE_VECTORS, EDGES, TABLES, VECTORS
 from ecm_agent.store.snapshot import SqliteSnapshot, other_tables
 from ecm_agent.store.writing import RowWriter, quoted
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 
     from ecm_agent.model.manifest import Manifest, Selection
     from ecm_agent.model.records import Batch, RecordType
+    from ecm_agent.store.base import Changes, OnConflict
     from ecm_agent.store.schema import Table
-    from ecm_agent.store.writing import Statement
 
 
 class SqliteStore:
@@ -62,21 +65,59 @@ class SqliteStore:
     def replace(
         self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
     ) -> Replaced:
+        with self._writable() as connection, _transaction(connection):
+            _refuse_other_tables(self.path, connection)
+            prepare()
+            _empty(connection)
+            replaced = _fill(connection, manifest, batches)
+            _refuse_dangling(connection)
+            return replaced
+
+    def merge(
+        self,
+        manifest: Manifest,
+        batches: Iterable[Batch],
+        on_conflict: OnConflict = "ours",
+        *,
+        prepare: Callable[[], object] = nothing,
+        dry_run: bool = False,
+    ) -> Changes:
+        if dry_run and not self.exists():
+            return self.compare(manifest, batches)
+        with self._writable() as connection, _transaction(connection, keep=not dry_run):
+            prepare()
+            changes = Merge(connection, manifest, on_conflict).run(batches)
+            if on_conflict == "fail" and not dry_run:
+                _refuse_conflicts(changes)
+            return changes
+
+    def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
         if self.exists():
-            with connect(self.path, write=True) as connection:
-                return _replace(self.path, connection, manifest, batches, prepare)
-        prepare()
-        with self._new() as path, connect(path, write=True) as connection, explained(self.path):
-            # Nothing is lost when a file that nobody has seen yet is left unfinished.
-            connection.execute("PRAGMA journal_mode = MEMORY")
-            connection.execute("PRAGMA synchronous = OFF")
-            return _replace(self.path, connection, manifest, batches, nothing)
+            with connect(self.path, write=False) as connection:
+                connection.execute("BEGIN")
+                return Comparison(connection, manifest).run(batches)
+        with closing(sqlite3.connect(":memory:")) as nothing_there:
+            nothing_there.executescript(CREATE_STORE)
+            return Comparison(nothing_there, manifest).run(batches)
 
     def create(self) -> None:
         if self.exists():
             raise EcmError(f"There is something at {self.path} already.", hint="Name another place with --store.")
         with self._new():
             pass
+
+    @contextmanager
+    def _writable(self) -> Iterator[sqlite3.Connection]:
+        """Open the store to write; one that does not exist is made, and appears once the block has ended well."""
+        if self.exists():
+            with connect(self.path, write=True) as connection:
+                yield connection
+            return
+        with self._new() as path, connect(path, write=True) as connection, explained(self.path):
+            # Nothing is lost when a file that nobody has seen yet is left unfinished.
+            connection.execute("PRAGMA journal_mode = MEMORY")
+            connection.execute("PRAGMA synchronous = OFF")
+            yield connection
 
     @contextmanager
     def _new(self) -> Iterator[Path]:
@@ -92,32 +133,33 @@ class SqliteStore:
             with new_file(self.path, overwrite=False) as file:
                 path = Path(file.name)
                 with explained(self.path), closing(sqlite3.connect(path)) as connection:
-                    connection.executescript(CREATE_STORE)
+                    connection.executescript(f"BEGIN; {CREATE_STORE} COMMIT")  # one wait for the disk, not one a table
                 yield path
         except OSError as error:
             raise StoreUnreadable(f"{self.path} cannot be written: {error.strerror}.") from error
 
 
-def _replace(
-    path: Path,
-    connection: sqlite3.Connection,
-    manifest: Manifest,
-    batches: Iterable[Batch],
-    prepare: Callable[[], object],
-) -> Replaced:
+@contextmanager
+def _transaction(connection: sqlite3.Connection, *, keep: bool = True) -> Iterator[None]:
+    """Let nobody else write during the block; in the end keep what it did, or undo it as after any error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _refuse_other_tables(path, connection)
-        prepare()
-        _empty(connection)
-        replaced = _fill(connection, manifest, batches)
-        _refuse_dangling(connection)
-        connection.execute("COMMIT")
+        yield
+        connection.execute("COMMIT" if keep else "ROLLBACK")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    return replaced
+
+
+def _refuse_conflicts(changes: Changes) -> None:
+    if conflicts := changes.total("conflicts"):
+        named = "; ".join(f"{one.section} {one.record} ({', '.join(one.columns)})" for one in changes.conflicts[:3])
+        raise MergeConflicts(
+            f"{conflicts} records differ, and nothing tells which is later: {named}"
+            f"{'; …' if conflicts > len(changes.conflicts[:3]) else ''}. Nothing was merged.",
+            hint="See all that would be done with --dry-run; settle with --on-conflict ours, or theirs.",
+        )
 
 
 def _refuse_other_tables(path: Path, connection: sqlite3.Connection) -> None:
@@ -147,7 +189,7 @@ def _fill(connection: sqlite3.Connection, manifest: Manifest, batches: Iterable[
         if not columns_of(connection, table.name):
             no_place[table.name] += len(batch)
             continue
-        _insert(connection, table, list(writers[table.record].statements(batch)))
+        insert(connection, table, list(writers[table.record].rows(batch)))
         written[batch[0].section] += len(batch)
     for writer in writers.values():
         no_place += writer.no_place
@@ -158,34 +200,6 @@ def _ready_columns(connection: sqlite3.Connection, table: Table) -> list[str]:
     if table is VECTORS and not columns_of(connection, table.name):
         connection.execute(CREATE_VECTORS)
     return columns_of(connection, table.name)
-
-
-def _insert(connection: sqlite3.Connection, table: Table, statements: list[Statement]) -> None:
-    connection.execute("SAVEPOINT batch")
-    try:
-        for sql, rows in statements:
-            connection.executemany(sql, rows)
-    except (sqlite3.IntegrityError, OverflowError):
-        connection.execute("ROLLBACK TO batch")
-        _name_the_culprit(connection, table, statements)
-    connection.execute("RELEASE batch")
-
-
-def _name_the_culprit(connection: sqlite3.Connection, table: Table, statements: list[Statement]) -> NoReturn:
-    """Insert one by one, up to the row that cannot be, and name it."""
-    for sql, rows in statements:
-        for number, row in enumerate(rows):
-            try:
-                connection.execute(sql, row)
-            except (sqlite3.IntegrityError, OverflowError) as error:
-                where = f"row {number + 1} of a batch"
-                names = [name.strip().strip('"') for name in sql.partition("(")[2].partition(")")[0].split(",")]
-                if (key := table.key(names)) in names:
-                    where = f"{key} {row[names.index(key)]!r}"
-                raise ArchiveInvalid(
-                    f"The archive holds a record that cannot be stored: {table.name}, {where}: {error}."
-                ) from error
-    raise ArchiveInvalid(f"The archive holds records of {table.name} that cannot be stored together.")
 
 
 def _refuse_dangling(connection: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Records → rows: the statements that write one table, with what a record lacks filled in and what it holds exactly."""
+"""Records → rows: what a table is to hold, with what a record lacks filled in and what it holds exactly."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import struct
 import uuid
 from collections import Counter
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
 
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.model.records import Chunk, Edge
-from ecm_agent.store.cells import BrokenText, SqlValue, from_cell
+from ecm_agent.store.cells import SqlValue, from_cell
 from ecm_agent.store.schema import Kind
 
 if TYPE_CHECKING:
@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from ecm_agent.model.records import Batch
     from ecm_agent.store.schema import Field, Table
 
-Statement: TypeAlias = tuple[str, list[tuple[SqlValue, ...]]]
-"""An INSERT and the rows it is for."""
+
+class Rows(NamedTuple):
+    """Rows of one table that have the same columns; some of those columns may be made up, not said by the archive."""
+
+    columns: tuple[str, ...]
+    values: list[tuple[SqlValue, ...]]
+    made_up: frozenset[str]
 
 
 class RowWriter:
-    """Turns records of one kind into INSERTs for a table with the given columns."""
+    """Turns records of one kind into rows for a table with the given columns."""
 
     def __init__(self, table: Table, columns: Sequence[str], manifest: Manifest) -> None:
         self._table = table
@@ -38,18 +43,18 @@ class RowWriter:
         self.no_place: Counter[str] = Counter()
         """Values that are not NULL and that the table has no column for, by `table.column`."""
 
-    def statements(self, batch: Batch) -> Iterator[Statement]:
-        """Give the INSERTs for a batch, in the order of its records."""
-        if all(record.columns is UNSET for record in batch) and (columns := self._by_column(batch)):
-            yield self._insert(tuple(columns)), list(zip(*columns.values(), strict=True))
+    def rows(self, batch: Batch) -> Iterator[Rows]:
+        """Give the rows of a batch, in the order of its records."""
+        if all(record.columns is UNSET for record in batch) and (rows := self._by_column(batch)):
+            yield rows
         else:
             for number, record in enumerate(batch):
-                row = self._row(record, self._written + number)
-                yield self._insert(tuple(row), broken=_broken(row)), [tuple(row.values())]
+                yield self._row(record, self._written + number)
         self._written += len(batch)
 
-    def _by_column(self, batch: Batch) -> dict[str, Sequence[SqlValue]] | None:
+    def _by_column(self, batch: Batch) -> Rows | None:
         """Turn a batch over by column; `None` when its records are not all alike."""
+        made_up = set()
         given: list[tuple[Field, Sequence[Any]]] = []
         for field in self._fields():
             values: Sequence[Any] = list(map(attrgetter(field.attribute), batch))
@@ -58,32 +63,36 @@ class RowWriter:
                 return None
             if missing:
                 values = [self._fill(field, record, self._written + i) for i, record in enumerate(batch)]
+                made_up.add(field.column)
             if values[0] is not UNSET:
                 given.append((field, values))
         columns: dict[str, Sequence[SqlValue]] = {}
         for field, values in given:
             self._place(columns, field.column, _sql_column(field, values))
-        return columns
+        return Rows(tuple(columns), list(zip(*columns.values(), strict=True)), frozenset(made_up))
 
     def _fill(self, field: Field, record: Any, number: int) -> Any:  # noqa: ANN401 (a value of the field, or UNSET)
         """Make up what the archive does not say and the table must have; `UNSET` leaves it to the column's default."""
         fill = _FILLS.get((type(record), field.attribute)) if field.column in self._columns else None
         return fill(record, self._manifest, number) if fill else UNSET
 
-    def _row(self, record: Any, number: int) -> dict[str, SqlValue]:  # noqa: ANN401 (a record of the table's kind)
+    def _row(self, record: Any, number: int) -> Rows:  # noqa: ANN401 (a record of the table's kind)
+        made_up = set()
         row: dict[str, Any] = {}
         for field in self._fields():
             value = getattr(record, field.attribute)
             if value is UNSET:
                 value = self._fill(field, record, number)
+                made_up.add(field.column)
             if value is not UNSET:
                 row[field.column] = _sql_column(field, [value])[0]
         if record.columns is not UNSET:
             row |= {column: from_cell(cell) for column, cell in record.columns.items()}
+            made_up -= set(record.columns)
         placed: dict[str, Sequence[SqlValue]] = {}
         for column, value in row.items():
             self._place(placed, column, [value])
-        return {column: values[0] for column, values in placed.items()}
+        return Rows(tuple(placed), list(zip(*placed.values(), strict=True)), frozenset(made_up))
 
     def _fields(self) -> Iterator[Field]:
         return (field for field in self._table.fields if not field.derived)
@@ -94,20 +103,10 @@ class RowWriter:
         elif lost := len(values) - values.count(None):
             self.no_place[f"{self._table.name}.{column}"] += lost
 
-    def _insert(self, columns: tuple[str, ...], broken: frozenset[str] = frozenset()) -> str:
-        names = ", ".join(quoted(column) for column in columns)
-        # sqlite3 binds only valid UTF-8 as TEXT; bytes cast to TEXT arrive as they are.
-        places = ", ".join("CAST(? AS TEXT)" if column in broken else "?" for column in columns)
-        return f"INSERT INTO {quoted(self._table.name)} ({names}) VALUES ({places})"  # noqa: S608 (names are quoted)
-
 
 def quoted(identifier: str) -> str:
     """Make any name a SQL identifier."""
     return '"' + identifier.replace('"', '""') + '"'
-
-
-def _broken(row: dict[str, SqlValue]) -> frozenset[str]:
-    return frozenset(column for column, value in row.items() if isinstance(value, BrokenText))
 
 
 def _sql_column(field: Field, values: Sequence[Any]) -> Sequence[SqlValue]:

@@ -1,0 +1,79 @@
+"""What a replacement would change: the archive's records against the store's, read only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ecm_agent.store.merging.matching import Matcher, project_of
+from ecm_agent.store.merging.settling import same
+from ecm_agent.store.merging.tally import Count
+from ecm_agent.store.schema import CHUNKS, TABLES, VECTOR_CLOCKS, VECTORS
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from ecm_agent.model.manifest import Manifest
+    from ecm_agent.model.records import Batch
+    from ecm_agent.store.base import Changes
+    from ecm_agent.store.writing import Rows
+
+_PROJECTS = {CHUNKS: "session_slug", VECTOR_CLOCKS: "project_slug"}
+"""The tables whose rows name their project; which project a new edge will belong to is known only once it is there."""
+
+
+class Comparison:
+    """A comparison under way, within one read transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, manifest: Manifest) -> None:
+        self._connection = connection
+        self._matchers = {table.record: Matcher(connection, table, manifest) for table in TABLES}
+        self._count = Count()
+        self._no_place: Counter[str] = Counter()
+
+    def run(self, batches: Iterable[Batch]) -> Changes:
+        """Compare everything. Raises `ArchiveInvalid` for records that cannot stand together."""
+        for batch in batches:
+            matcher = self._matchers[type(batch[0])]
+            if matcher.columns:
+                for rows in matcher.writer.rows(batch):
+                    self._take(matcher, rows)
+            else:
+                self._take_whole(matcher, len(batch))
+        for matcher in self._matchers.values():
+            self._no_place += matcher.writer.no_place
+            if matcher.columns:
+                self._count_removed(matcher)
+        return self._count.changes(self._no_place)
+
+    def _take(self, matcher: Matcher, rows: Rows) -> None:
+        said = matcher.said(rows)
+        project = _PROJECTS.get(matcher.table)
+        for match in matcher.match(rows):
+            if match.rowid is None:
+                slug = match.row[rows.columns.index(project)] if project in rows.columns else None
+                self._count.add(matcher.table, slug, "added")
+            elif match.ours == match.theirs or same(
+                matcher.rule, dict(zip(said, match.ours, strict=True)), dict(zip(said, match.theirs, strict=True))
+            ):
+                self._count.add(matcher.table, match.project, "skipped")
+            else:
+                self._count.add(matcher.table, match.project, "updated")
+
+    def _take_whole(self, matcher: Matcher, records: int) -> None:
+        """Count records whose table the store lacks: that of the vectors is made, any other is not."""
+        if matcher.table is VECTORS:
+            self._count.add(matcher.table, None, "added", records)
+        else:
+            self._count.add(matcher.table, None, "dropped", records)
+            self._no_place[matcher.table.name] += records
+
+    def _count_removed(self, matcher: Matcher) -> None:
+        self._connection.create_function("ecm_agent_matched", 1, matcher.matched.__contains__)
+        sql = (
+            f"SELECT {project_of(matcher.table)}, count(*) FROM main.{matcher.table.name} t "  # noqa: S608 (ours)
+            "WHERE NOT ecm_agent_matched(t.rowid) GROUP BY 1"
+        )
+        for project, rows in self._connection.execute(sql):
+            self._count.add(matcher.table, project, "removed", rows)

@@ -1,0 +1,86 @@
+"""Edges that say the same thing under different ids, one on each side, become one edge.
+
+Those that stand on one side only are left alone, duplicates or not: real stores have such. Of several, the first of the
+store (by id) becomes one with the first of the archive, and so on; folding again then finds nothing new.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ecm_agent.store.merging.matching import project_of
+from ecm_agent.store.merging.settling import folded
+from ecm_agent.store.schema import EDGES
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from ecm_agent.store.cells import SqlValue
+    from ecm_agent.store.merging.matching import Matcher
+    from ecm_agent.store.merging.rowset import RowSet
+
+_PAGE = 512
+_ALIKE = (
+    "o.source_chunk_id = t.source_chunk_id AND o.target_chunk_id = t.target_chunk_id "
+    "AND o.edge_type = t.edge_type AND o.reference_type IS t.reference_type"
+)
+_CANDIDATES = f"""
+SELECT t.rowid, {project_of(EDGES)} FROM main.edges t WHERE t.rowid > ? AND EXISTS (
+  SELECT 1 FROM main.edges o WHERE {_ALIKE} AND o.rowid <= ? AND NOT ecm_agent_matched(o.rowid)
+) ORDER BY t.rowid LIMIT {_PAGE}
+"""  # noqa: S608 (all of it is ours)
+_GROUP = f"SELECT o.rowid FROM main.edges t JOIN main.edges o ON {_ALIKE} WHERE t.rowid = ? ORDER BY o.id"  # noqa: S608 (as above)
+
+
+def fold(connection: sqlite3.Connection, edges: Matcher, made_up: RowSet) -> Iterator[SqlValue]:
+    """Fold the new edges into the store's; give the project of each one folded.
+
+    An edge in `made_up` had no id of its own in the archive, so it leaves none behind.
+    """
+    connection.create_function("ecm_agent_matched", 1, edges.matched.__contains__)
+    with _indexed(connection):
+        last = edges.before
+        while page := connection.execute(_CANDIDATES, (last, edges.before)).fetchall():
+            for rowid, project in page:
+                for ours, theirs in _pairs(connection, edges, rowid):
+                    _fold_into(connection, edges, ours, theirs, keep_id=theirs in made_up)
+                    yield project
+            last = page[-1][0]
+
+
+def _pairs(connection: sqlite3.Connection, edges: Matcher, rowid: int) -> list[tuple[int, int]]:
+    """Pair the edges that say what the one at `rowid` says; none when those have been folded already."""
+    group = [found for (found,) in connection.execute(_GROUP, (rowid,))]
+    ours = [found for found in group if found <= edges.before and found not in edges.matched]
+    theirs = [found for found in group if found > edges.before]
+    pairs = list(zip(ours, theirs, strict=False))
+    for mine, _ in pairs:
+        edges.matched.add(mine)
+    return pairs
+
+
+def _fold_into(connection: sqlite3.Connection, edges: Matcher, ours: int, theirs: int, *, keep_id: bool) -> None:
+    mine, yours = edges.row_at(ours), edges.row_at(theirs)
+    changes: dict[str, Any] = folded(edges.rule, mine, yours)
+    if not keep_id and str(yours["id"]) < str(mine["id"]):
+        changes["id"] = yours["id"]
+    connection.execute("DELETE FROM main.edges WHERE rowid = ?", (theirs,))
+    if changes:
+        edges.change(ours, changes)
+
+
+@contextmanager
+def _indexed(connection: sqlite3.Connection) -> Iterator[None]:
+    """See to it that edges can be found by their source, as all stores we know provide for."""
+    sql = (
+        "SELECT 1 FROM pragma_index_list('edges') AS list JOIN pragma_index_info(list.name) AS info "
+        "ON info.seqno = 0 WHERE info.name = 'source_chunk_id' AND NOT list.partial"
+    )
+    if connection.execute(sql).fetchone():
+        yield
+        return
+    connection.execute("CREATE INDEX main.ecm_agent_merge ON edges (source_chunk_id)")
+    yield
+    connection.execute("DROP INDEX main.ecm_agent_merge")

@@ -1,0 +1,58 @@
+"""Counting what became of records, and keeping the first few that somebody will want to see."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ecm_agent.store.base import Changes, Conflict, Oddity, Tally
+from ecm_agent.store.reading import row_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ecm_agent.store.base import Fate
+    from ecm_agent.store.cells import SqlValue
+    from ecm_agent.store.schema import Table
+
+EXAMPLES = 20
+"""How many conflicts and dropped records are named; all are counted."""
+
+
+class Count:
+    """Takes the fate of one record after the other."""
+
+    def __init__(self) -> None:
+        self._fates: Counter[tuple[str, str | None, Fate]] = Counter()
+        self._conflicts: list[Conflict] = []
+        self._dropped: list[Oddity] = []
+
+    def add(self, table: Table, project: SqlValue, fate: Fate, records: int = 1) -> None:
+        """Count records of a table, and of a project where they belong to one, that met a fate."""
+        self._fates[table.record.section, project_name(project), fate] += records
+
+    def change(self, table: Table, project: SqlValue, fate: Fate, was: Fate) -> None:
+        """Give a record that was counted already another fate."""
+        self.add(table, project, was, -1)
+        self.add(table, project, fate)
+
+    def name_conflict(self, found: Conflict) -> None:
+        if len(self._conflicts) < EXAMPLES:
+            self._conflicts.append(found)
+
+    def name_dropped(self, found: Oddity) -> None:
+        if len(self._dropped) < EXAMPLES:
+            self._dropped.append(found)
+
+    def changes(self, no_place: Mapping[str, int]) -> Changes:
+        """Sum up: a tally for each section and project, in the order in which they were first met."""
+        tallies: dict[tuple[str, str | None], Tally] = {}
+        for (section, project, fate), records in self._fates.items():
+            tally = tallies.setdefault((section, project), Tally(section, project))
+            setattr(tally, fate, records)
+        return Changes(list(tallies.values()), self._conflicts, self._dropped, dict(no_place))
+
+
+def project_name(slug: SqlValue) -> str | None:
+    """Make the name of a project printable; `None` stands for none."""
+    return None if slug is None else row_name(slug)
