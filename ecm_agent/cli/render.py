@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecm_agent.model.names import ArchiveName
 from ecm_agent.model.records import RECORD_TYPES
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.backup import BackedUp
     from ecm_agent.jobs.deliver import Delivery
     from ecm_agent.jobs.export import Exported
+    from ecm_agent.jobs.opening import Opened, PassedOver
     from ecm_agent.jobs.restore import Restored
     from ecm_agent.jobs.rotate import Rotation
     from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept
@@ -178,6 +180,21 @@ def restored(source: str, store: Path, result: Restored) -> Iterator[str]:
         undo = shlex.join([_program(), "import", result.safety_archive, "--store", str(store), "--force"])
         yield f"  What was there before ({counted(result.chunks_before, 'chunks')}) is in {result.safety_archive}"
         yield f"  To undo: {undo}"
+
+
+def passed_over(opened: Opened) -> Iterator[str]:
+    """Say which archive was used, and why no other, or no other copy."""
+    if not opened.passed_over:
+        return
+    yield f"  Used {opened.located}; not used:"
+    for one in opened.passed_over:
+        which = "another copy of it" if one.archive == str(opened.located.name) else f"the {_age(one, opened)} {one.archive}"
+        yield f"    {which} in {one.destination}: {one.why}"
+
+
+def _age(one: PassedOver, opened: Opened) -> str:
+    name = ArchiveName.parse(one.archive)
+    return "newer" if name and name.created > opened.located.name.created else "other"
 
 
 def _program() -> str:

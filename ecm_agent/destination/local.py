@@ -55,12 +55,15 @@ class LocalDestination:
         self.label = f"local:{path}"
 
     def _directory(self) -> Path:
+        self._refuse_unmounted()
+        return private_directory(self.path)
+
+    def _refuse_unmounted(self) -> None:
         if not self._make and not self.path.is_dir():
             raise DestinationUnavailable(
                 f"{self.label} is missing, though archives were stored there.",
                 hint=f"Is the disk mounted? To begin anew: mkdir -p {self.path}",
             )
-        return private_directory(self.path)
 
     def put(self, name: ArchiveName, source: BinaryIO) -> None:
         with ExitStack() as stack:
@@ -87,6 +90,7 @@ class LocalDestination:
 
     def list(self) -> Listing:
         with explained(self.label):
+            self._refuse_unmounted()
             return in_time_order(self._stored())
 
     def _stored(self) -> Iterator[Stored]:
