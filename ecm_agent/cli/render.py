@@ -188,13 +188,14 @@ def passed_over(opened: Opened) -> Iterator[str]:
         return
     yield f"  Used {opened.located}; not used:"
     for one in opened.passed_over:
-        which = "another copy of it" if one.archive == str(opened.located.name) else f"the {_age(one, opened)} {one.archive}"
-        yield f"    {which} in {one.destination}: {one.why}"
+        yield f"    {_which(one, opened)} in {one.destination}: {one.why}"
 
 
-def _age(one: PassedOver, opened: Opened) -> str:
-    name = ArchiveName.parse(one.archive)
-    return "newer" if name and name.created > opened.located.name.created else "other"
+def _which(one: PassedOver, opened: Opened) -> str:
+    name, used = ArchiveName.parse(one.archive), opened.located.name
+    if name == used:
+        return "another copy of it"
+    return f"the newer {name}" if name and name.created > used.created else one.archive
 
 
 def _program() -> str:

@@ -40,8 +40,8 @@ class Located:
 class Candidates:
     """What somebody can mean, the best first, and the errors of destinations that may hold something better.
 
-    All copies of one archive stand together: proved ones first, those with a fault on record last, otherwise in the order
-    of the destinations. Which archive comes first depends on what was asked for.
+    All copies of one archive stand together: proved ones first, those with a fault on record last, otherwise in the
+    order of the destinations. Which archive comes first depends on what was asked for.
     """
 
     copies: list[Located]
