@@ -48,7 +48,7 @@ class LocalDestination:
         """Take the directory's path as it is: nothing is expanded, nothing is touched.
 
         `make=False` is for one that has been used before: where it is missing now, a disk is not mounted, and a new
-        directory in its place would take backups nobody looks for there.
+        directory in its place would take backups nobody looks for there, and none can be said to be gone.
         """
         self._make = make
         self.path = path
@@ -78,6 +78,7 @@ class LocalDestination:
 
     def open(self, name: ArchiveName) -> io.BufferedReader:
         with explained(self.label, missing=name):
+            self._refuse_unmounted()
             # O_NONBLOCK: opening a pipe would wait for its writer.
             descriptor = os.open(self.path / str(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -17,6 +17,8 @@ from ecm_agent.store.sqlite import SqliteStore
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from s3_servers import RcloneServer
+
     from ecm_agent.model.records import AnyRecord
 
 STRANGE_NAMES = ["photo.jpg", "latest", "a b\n", "default-laptop-20250301T000000Z.ecm.bak", "-", "ключ"]
@@ -146,6 +148,37 @@ def test_a_disk_that_is_not_mounted(two_places: Program) -> None:
     assert ended.code == 0
     assert "/one is missing, though archives were stored there. It was not asked, and may hold a newer" in ended.err
     assert two_places.run("verify").code == 15
+    assert two_places.run("restore", "--from", "one").code == 15
+    (archive,) = held(two_places.home / "two")
+    ended = two_places.run("restore", archive.name)
+    assert (ended.code, ended.err) == (0, "")
+    damage(archive)
+    ended = two_places.run("restore", archive.name)
+    assert ended.code == 15
+    assert "/one is missing" in ended.err
+    assert f"{archive.name} in local:{two_places.home / 'two'}: Archive is damaged" in ended.err
+
+
+def test_the_bucket_stands_in_for_the_disk(with_offsite: Program, offsite: RcloneServer) -> None:
+    """With the copy on the disk damaged the bucket's is used; with the bucket down, the disk's, and a warning."""
+    assert with_offsite.run("backup").code == 0
+    (archive,) = held(with_offsite.backups)
+    good = archive.read_bytes()
+    damage(archive)
+    (told,) = with_offsite.run("restore", "--json").objects
+    assert (told["archive"], [one["archive"] for one in told["passed_over"]]) == (archive.name, [archive.name])
+    assert told["destination"].startswith("s3://")
+    archive.write_bytes(good)
+    offsite.kill()
+    ended = with_offsite.run("restore")
+    assert ended.code == 0
+    assert "It was not asked, and may hold a newer archive." in ended.err
+    assert f"Restored {archive.name} in local:" in ended.out
+    damage(archive)
+    ended = with_offsite.run("restore", archive.name)
+    assert ended.code == 15
+    assert f"{archive.name} in local:" in ended.err
+    assert f"{archive.name} in s3:" in ended.err
 
 
 def test_an_unusable_journal_stops_no_restore(two_places: Program) -> None:
