@@ -201,6 +201,23 @@ class History:
             return journal.execute(sql, values).fetchall()
 
 
+class ForgivingHistory(History):
+    """The journal for what must not fail for want of it: while it cannot be used, nothing is known, nothing noted."""
+
+    problem: EcmError | None = None
+    """The last reason why it could not be used."""
+
+    def salt(self) -> bytes:
+        return bytes(next((salt for (salt,) in self._run("SELECT salt FROM salt")), b""))
+
+    def _run(self, sql: str, *values: str | int | datetime) -> list[Any]:
+        try:
+            return super()._run(sql, *values)
+        except EcmError as error:
+            self.problem = error
+            return []
+
+
 def _storable(value: str | int | datetime) -> str | int:
     """Write a time out, and what is no text to SQLite: a path may hold bytes that are not UTF-8."""
     text = value.isoformat() if isinstance(value, datetime) else value

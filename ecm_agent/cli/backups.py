@@ -2,22 +2,26 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecm_agent.cli import options, passwords, render
+from ecm_agent.cli.opening import journal, moment, opened
 from ecm_agent.cli.screen import PARTIAL, Screen, exit_code_of, screen
 from ecm_agent.cli.settings import settings_of
 from ecm_agent.errors import EcmError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ecm_agent.config.settings import Settings
+    from ecm_agent.history import History
     from ecm_agent.jobs.attend import Result
     from ecm_agent.jobs.backup import BackedUp
     from ecm_agent.jobs.locate import Located
-    from ecm_agent.model.names import ArchiveName
     from ecm_agent.model.outcome import Outcome
 
 _Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", help="Which jobs.", show_default="all")]
@@ -84,6 +88,7 @@ def verify(
     archive: _Archive = "latest",
     job: options.JobName = None,
     from_: options.From = None,
+    at: options.At = None,
     config: options.Config = None,
     *,
     all_: Annotated[bool, typer.Option("--all", help="Every archive of the job, in every destination.")] = False,
@@ -94,16 +99,19 @@ def verify(
 
     with screen(json=json) as out:
         settings = settings_of(config)
+        when = moment("--all" if all_ else archive, at, settings)
         if not all_ and is_path(archive):
             _verify_file(out, Path(archive), settings)
-        else:
-            _verify_stored(out, None if all_ else archive, settings, job, from_)
+            return
+        with journal(out, settings) as history:
+            _verify_stored(out, None if all_ else archive, settings, history, job, from_, when)
 
 
 def restore(  # noqa: PLR0913 (one parameter for each option)
     archive: _Archive = "latest",
     job: options.JobName = None,
     from_: options.From = None,
+    at: options.At = None,
     store: options.Store = None,
     config: options.Config = None,
     *,
@@ -117,7 +125,7 @@ def restore(  # noqa: PLR0913 (one parameter for each option)
 
     with screen(json=json) as out:
         settings = settings_of(config, store)
-        with _opened(archive, settings, job, from_) as (source, name, file):
+        with opened(archive, settings, out, job=job, from_=from_, at=at) as (source, file, stored):
             restore_from(
                 file,
                 source,
@@ -127,7 +135,8 @@ def restore(  # noqa: PLR0913 (one parameter for each option)
                 dry_run=dry_run,
                 force=force,
                 safety_archive=not no_safety_archive,
-                name=name,
+                name=stored.opened.located.name if stored else None,
+                stored=stored,
             )
 
 
@@ -184,20 +193,26 @@ def _verify_file(out: Screen, path: Path, settings: "Settings") -> None:
     out.summary("verify", result, archive=str(path))
 
 
-def _verify_stored(out: Screen, wanted: str | None, settings: "Settings", job: str | None, from_: str | None) -> None:
+def _verify_stored(
+    out: Screen,
+    wanted: str | None,
+    settings: "Settings",
+    history: "History",
+    job: str | None,
+    from_: str | None,
+    at: "datetime | None",
+) -> None:
     """Prove one archive, or with `wanted=None` all of a job's; every one is tried, whatever the others say."""
     from ecm_agent import wiring
     from ecm_agent.jobs.locate import all_of, found
-    from ecm_agent.jobs.progress import Silent
     from ecm_agent.jobs.verify import verify_stored
 
-    history = wiring.context(settings, Silent()).history
     chosen = wiring.job(settings, job or next(iter(settings.jobs)))
     places = wiring.destinations(settings, from_) if from_ else chosen.destinations
     codes: list[int] = []
     located: list[Located] = []
     if wanted is not None:
-        located = [found(wanted, chosen, places, history)]
+        located = [found(wanted, chosen, places, history, at=at)]
     for place in places.values() if wanted is None else ():
         with _tried(out, codes):
             located += all_of(chosen, place, history)
@@ -205,32 +220,12 @@ def _verify_stored(out: Screen, wanted: str | None, settings: "Settings", job: s
     for one in located:
         with _tried(out, codes, str(one)):
             with out.progress() as progress:
-                result = verify_stored(one.destination, one.name, wiring.context(settings, progress, password))
+                context = replace(wiring.context(settings, progress, password), history=history)
+                result = verify_stored(one.destination, one.name, context)
             out.say(*render.verified(str(one), result))
             out.summary("verify", result, archive=str(one.name), destination=one.destination.label)
             codes.append(0)
     raise SystemExit(exit_code_of(codes))
-
-
-@contextmanager
-def _opened(
-    archive: str, settings: "Settings", job: str | None, from_: str | None
-) -> Iterator[tuple[str, "ArchiveName | None", BinaryIO]]:
-    """Open the archive somebody means: what to call it, its name in a destination if it is in one, and the file."""
-    from ecm_agent import wiring
-    from ecm_agent.jobs.locate import found, is_path, opened_path
-    from ecm_agent.jobs.progress import Silent
-    from ecm_agent.jobs.verify import opened_stored
-
-    if is_path(archive):
-        with opened_path(Path(archive)) as file:
-            yield archive, None, file
-        return
-    chosen = wiring.job(settings, job or next(iter(settings.jobs)))
-    places = wiring.destinations(settings, from_) if from_ else chosen.destinations
-    one = found(archive, chosen, places, wiring.context(settings, Silent()).history)
-    with opened_stored(one.destination, one.name) as file:
-        yield str(one), one.name, file
 
 
 class _Shown:

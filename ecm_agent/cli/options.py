@@ -26,6 +26,15 @@ JobName: TypeAlias = Annotated[
 From: TypeAlias = Annotated[
     str | None, typer.Option("--from", metavar="NAME", help="Which destination's.", show_default="all of the job's")
 ]
+At: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="The newest archive made by then: 2025-03-01 (the end of that day), 2025-03-01T14:30, 12h or 3d ago.",
+        show_default=False,
+    ),
+]
 WaitLock: TypeAlias = Annotated[
     str,
     typer.Option("--wait-lock", metavar="TIME", help="Wait so long for another process on the same job (30s, 10m)."),

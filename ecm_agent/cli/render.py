@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecm_agent.model.names import ArchiveName
 from ecm_agent.model.records import RECORD_TYPES
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.deliver import Delivery
     from ecm_agent.jobs.drill import Drilled
     from ecm_agent.jobs.export import Exported
+    from ecm_agent.jobs.opening import Opened, PassedOver
     from ecm_agent.jobs.restore import Restored
     from ecm_agent.jobs.rotate import Rotation
     from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept, ProvenRestore
@@ -184,6 +186,22 @@ def restored(source: str, store: Path, result: Restored) -> Iterator[str]:
         undo = shlex.join([_program(), "import", result.safety_archive, "--store", str(store), "--force"])
         yield f"  What was there before ({counted(result.chunks_before, 'chunks')}) is in {result.safety_archive}"
         yield f"  To undo: {undo}"
+
+
+def passed_over(opened: Opened) -> Iterator[str]:
+    """Say which archive was used, and why no other, or no other copy."""
+    if not opened.passed_over:
+        return
+    yield f"  Used {opened.located}; not used:"
+    for one in opened.passed_over:
+        yield f"    {_which(one, opened)} in {one.destination}: {one.why}"
+
+
+def _which(one: PassedOver, opened: Opened) -> str:
+    name, used = ArchiveName.parse(one.archive), opened.located.name
+    if name == used:
+        return "another copy of it"
+    return f"the newer {name}" if name and name.created > used.created else one.archive
 
 
 def _program() -> str:
