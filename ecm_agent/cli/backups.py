@@ -1,7 +1,6 @@
-"""Commands on jobs and their archives: backup, list, verify, restore, rotate, status."""
+"""Commands on jobs and their archives: backup, list, verify, rotate, status."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecm_agent.cli import options, passwords, render
-from ecm_agent.cli.opening import journal, moment, opened
-from ecm_agent.cli.screen import PARTIAL, Screen, exit_code_of, screen
+from ecm_agent.cli.opening import journal, moment
+from ecm_agent.cli.screen import PARTIAL, Screen, exit_code_of, screen, tried
 from ecm_agent.cli.settings import settings_of
 from ecm_agent.errors import EcmError
 
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from ecm_agent.model.outcome import Outcome
 
 _Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", help="Which jobs.", show_default="all")]
-_Archive = Annotated[
-    str, typer.Argument(metavar="ARCHIVE", help="latest, the name of an archive, or the path of a file.")
-]
 
 
 def backup(
@@ -72,7 +68,7 @@ def list_(config: options.Config = None, from_: options.From = None, *, json: op
         places = wiring.destinations(settings, from_)
         kept, codes = [], list[int]()
         for name, place in places.items():
-            with _tried(out, codes):
+            with tried(out, codes):
                 kept += kept_in(name, place, history)
                 codes.append(0)
         if kept:
@@ -85,7 +81,7 @@ def list_(config: options.Config = None, from_: options.From = None, *, json: op
 
 
 def verify(
-    archive: _Archive = "latest",
+    archive: options.Archive = "latest",
     job: options.JobName = None,
     from_: options.From = None,
     at: options.At = None,
@@ -107,39 +103,6 @@ def verify(
             _verify_stored(out, None if all_ else archive, settings, history, job, from_, when)
 
 
-def restore(  # noqa: PLR0913 (one parameter for each option)
-    archive: _Archive = "latest",
-    job: options.JobName = None,
-    from_: options.From = None,
-    at: options.At = None,
-    store: options.Store = None,
-    config: options.Config = None,
-    *,
-    dry_run: options.DryRun = False,
-    force: options.Force = False,
-    no_safety_archive: options.NoSafetyArchive = False,
-    json: options.Json = False,
-) -> None:
-    """Replace what the store holds by a backup, keeping a safety archive of what was there."""
-    from ecm_agent.cli.restoring import restore_from
-
-    with screen(json=json) as out:
-        settings = settings_of(config, store)
-        with opened(archive, settings, out, job=job, from_=from_, at=at) as (source, file, stored):
-            restore_from(
-                file,
-                source,
-                settings,
-                out,
-                command="restore",
-                dry_run=dry_run,
-                force=force,
-                safety_archive=not no_safety_archive,
-                name=stored.opened.located.name if stored else None,
-                stored=stored,
-            )
-
-
 def rotate(
     jobs: _Jobs = None, config: options.Config = None, *, dry_run: options.DryRun = False, json: options.Json = False
 ) -> None:
@@ -153,7 +116,7 @@ def rotate(
         codes: list[int] = []
         chosen = [wiring.job(settings, name) for name in jobs or settings.jobs]
         for job in chosen:
-            with _tried(out, codes, f"Job {job.name!r}" if len(chosen) > 1 else ""):
+            with tried(out, codes, f"Job {job.name!r}" if len(chosen) > 1 else ""):
                 for result in rotate_all(job, wiring.context(settings, Silent()), dry_run=dry_run):
                     out.say(*render.rotated(result, dry_run=dry_run))
                     out.summary("rotate", result, job=job.name, dry_run=dry_run)
@@ -214,11 +177,11 @@ def _verify_stored(
     if wanted is not None:
         located = [found(wanted, chosen, places, history, at=at)]
     for place in places.values() if wanted is None else ():
-        with _tried(out, codes):
+        with tried(out, codes):
             located += all_of(chosen, place, history)
     password = passwords.to_decrypt(settings)
     for one in located:
-        with _tried(out, codes, str(one)):
+        with tried(out, codes, str(one)):
             with out.progress() as progress:
                 context = replace(wiring.context(settings, progress, password), history=history)
                 result = verify_stored(one.destination, one.name, context)
@@ -260,21 +223,10 @@ class _Shown:
         self._out.summary("backup", result, exit_code=exit_code)
 
 
-@contextmanager
-def _tried(out: Screen, codes: list[int], what: str = "") -> Iterator[None]:
-    """Report an error of the block, about `what`, and note its exit code, so that what comes next is tried as well."""
-    try:
-        yield
-    except EcmError as error:
-        out.fail(type(error)(f"{what}: {error.message}", hint=error.hint) if what else error)
-        codes.append(error.exit_code)
-
-
 COMMANDS: dict[str, Callable[..., None]] = {
     "backup": backup,
     "list": list_,
     "verify": verify,
-    "restore": restore,
     "rotate": rotate,
     "status": status,
 }

@@ -1,10 +1,13 @@
 """Options that several commands share, declared once."""
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+Archive: TypeAlias = Annotated[
+    str, typer.Argument(metavar="ARCHIVE", help="latest, the name of an archive, or the path of a file.")
+]
 Config: TypeAlias = Annotated[
     Path | None, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.", show_default=False)
 ]
@@ -18,7 +21,24 @@ Force: TypeAlias = Annotated[
     bool, typer.Option("--force", help="Replace a store even by an archive that holds less than all of one.")
 ]
 NoSafetyArchive: TypeAlias = Annotated[
-    bool, typer.Option("--no-safety-archive", help="Make no copy of the store before replacing what it holds.")
+    bool, typer.Option("--no-safety-archive", help="Make no copy of the store before changing what it holds.")
+]
+Merge: TypeAlias = Annotated[
+    bool, typer.Option("--merge", help="Join the archive with what the store holds, instead of replacing it.")
+]
+OnConflict: TypeAlias = Annotated[
+    Literal["ours", "theirs", "fail"] | None,
+    typer.Option(
+        "--on-conflict",
+        help="With --merge: whose record stays where nothing tells which is later (ours: the store's).",
+        show_default="ours",
+    ),
+]
+Into: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--into", metavar="PATH", help="Restore into a new store there, beside the original.", show_default=False
+    ),
 ]
 JobName: TypeAlias = Annotated[
     str | None, typer.Option("--job", "-j", metavar="NAME", help="Which job's.", show_default="the first")
