@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ecm_agent.cli.render import contents, counted, program, table
@@ -24,11 +25,14 @@ _ALWAYS: dict[bool, tuple[Fate, ...]] = {
 def restored(source: str, store: Path, result: Restored, config: Path | None) -> Iterator[str]:
     what, before = contents(result.manifest), counted(result.chunks_before, "chunks")
     if result.dry_run:
-        how = f"joining {before}" if result.merge else f"replacing {before}"
-        yield f"Would restore {source} ({what}) into {store}, {how}. Nothing was changed: a dry run."
+        how = "merge" if result.merge else "restore"
+        there = f"which holds {before}" if result.merge else f"replacing {before}"
+        yield f"Would {how} {source} ({what}) into {store}, {there}. Nothing was changed: a dry run."
     else:
         yield f"{'Merged' if result.merge else 'Restored'} {source} into {store}: {what}."
     if result.changes:
+        if result.changes.none and not result.dry_run:
+            yield "  The store knew all of it already: nothing was changed."
         yield from _changes(result.changes, merge=result.merge)
     for place, values in sorted(result.no_place.items()):
         yield f"  left out: {counted(values, 'values')} of {place}, for which the store has no place"
@@ -47,6 +51,7 @@ def _changes(changes: Changes, *, merge: bool) -> Iterator[str]:
     fates = [*_ALWAYS[merge]] + (["dropped"] if changes.total("dropped") else [])
     yield from _table("SECTION", [(one.section, one) for one in changes.tallies], fates)
     by_project = [(repr(one.project), one) for one in changes.tallies if one.project is not None]
+    by_project.sort(key=itemgetter(0))
     if by_project:
         yield from _table("PROJECT", by_project, fates)
     for one in changes.conflicts:

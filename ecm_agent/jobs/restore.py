@@ -109,10 +109,13 @@ def _carried_out(
         return store.replace(archive.manifest, batches, change.prepare), None
     batches = followed(context.progress, f"Merging into {store.path}", archive.manifest, archive.batches())
     try:
-        return None, store.merge(archive.manifest, batches, terms.on_conflict, prepare=change.prepare)
+        changes = store.merge(archive.manifest, batches, terms.on_conflict, prepare=change.prepare)
     except MergeConflicts:
         change.drop()
         raise
+    if changes.none:
+        change.drop()
+    return None, changes
 
 
 def _refuse_lesser(manifest: Manifest, before: int) -> None:

@@ -84,13 +84,7 @@ class Undoable:
             now = self._context.clock.now()
             self._number = self._context.history.begin_restore(self._store.path, self._source, self.archive, now)
 
-    def drop(self) -> None:
-        """Remove the safety archive of a change that was decided against."""
-        if self.archive:
-            Path(self.archive).unlink(missing_ok=True)
-            self.archive = ""
-
-    def done(self) -> None:
+    def finish(self) -> None:
         """Put on record that the store was changed."""
         if self._number is not None:
             with suppress(EcmError):
@@ -101,6 +95,14 @@ class Undoable:
         if self._number is not None:
             with suppress(EcmError):
                 self._context.history.cancel_restore(self._number)
+            self._number = None
+
+    def drop(self) -> None:
+        """Forget a change that turned out to be none, and the safety archive with it."""
+        self.cancel()
+        if self.archive:
+            Path(self.archive).unlink(missing_ok=True)
+            self.archive = ""
 
 
 @contextmanager
@@ -115,7 +117,7 @@ def undoable(store: MemoryStore, source: str, safety: Safety, context: Context) 
     except BaseException:
         change.cancel()
         raise
-    change.done()
+    change.finish()
 
 
 def _is_empty(store: MemoryStore) -> bool:
