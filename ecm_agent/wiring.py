@@ -31,7 +31,7 @@ from ecm_agent.store.sqlite import SqliteStore
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ecm_agent.config.jobs import VerifySettings
+    from ecm_agent.config.jobs import JobSettings, VerifySettings
     from ecm_agent.config.settings import Settings
     from ecm_agent.destination.base import Destination
     from ecm_agent.jobs.progress import Progress
@@ -62,7 +62,7 @@ def job(settings: Settings, name: str, *, attended: bool = False) -> Job:
         name=name,
         host=settings.host,
         store=store(settings),
-        selection=Selection(tuple(keys.projects) or None, vectors=keys.vectors),
+        selection=_selection(keys),
         compression=keys.compress,
         policy=keys.retention.policy(),
         timezone=ZoneInfo(settings.timezone),
@@ -73,6 +73,11 @@ def job(settings: Settings, name: str, *, attended: bool = False) -> Job:
         verification=_verification(settings, keys.verify, name) if keys.verify else None,
         around=around(settings, name) if attended else Around(),
     )
+
+
+def _selection(keys: JobSettings) -> Selection:
+    vectors = not keys.redact if keys.vectors is None else keys.vectors
+    return Selection(tuple(keys.projects) or None, vectors, tuple(keys.redact))
 
 
 def around(settings: Settings, name: str) -> Around:

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
 from ecm_agent.cli import options, passwords, render
+from ecm_agent.cli.redacting import redactions, refuse_at_odds, show_preview
 from ecm_agent.cli.screen import PARTIAL, Screen, screen
 from ecm_agent.cli.settings import settings_of
+
+if TYPE_CHECKING:
+    from ecm_agent.archive import Compression
+    from ecm_agent.config.settings import Settings
+    from ecm_agent.model.manifest import Selection
 
 
 def init(store: options.Store = None, config: options.Config = None, *, json: options.Json = False) -> None:
@@ -23,41 +29,61 @@ def init(store: options.Store = None, config: options.Config = None, *, json: op
 
 
 def export(  # noqa: PLR0913 (one parameter for each option)
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the archive goes.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where the archive goes.", show_default=False)
+    ] = None,
     store: options.Store = None,
     config: options.Config = None,
     *,
     no_encrypt: Annotated[bool, typer.Option("--no-encrypt", help="Write plain JSON.")] = False,
     projects: Annotated[str | None, typer.Option(metavar="A,B", help="Only these projects.")] = None,
     no_vectors: Annotated[bool, typer.Option("--no-vectors", help="Leave the embedding vectors out.")] = False,
+    redact_paths: options.RedactPaths = False,
+    redact_code: options.RedactCode = False,
+    redact_secrets: options.RedactSecrets = False,
+    with_vectors: options.WithVectors = False,
+    preview: options.Preview = None,
     compress: Annotated[Literal["none", "gzip", "zstd"], typer.Option(help="Compress inside the encryption.")] = "none",
     json: options.Json = False,
 ) -> None:
-    """Write the memory, or some projects of it, into one archive file."""
+    """Write the memory, or some projects of it, into one archive file; for sharing, without paths, code, secrets."""
+    from ecm_agent.model.manifest import Selection
+
+    redact = redactions(paths=redact_paths, code=redact_code, secrets=redact_secrets)
+    with screen(json=json) as out:
+        vectors = with_vectors if redact else not no_vectors
+        selection = Selection(None if projects is None else tuple(projects.split(",")), vectors, redact)
+        refuse_at_odds(selection, preview=preview, output=output, no_vectors=no_vectors, with_vectors=with_vectors)
+        settings = settings_of(config, store)
+        if output is None:
+            show_preview(out, settings, selection, preview or 0)
+        else:
+            _export(out, settings, selection, output, compress, encrypt=not no_encrypt)
+
+
+def _export(
+    out: Screen, settings: "Settings", selection: "Selection", output: Path, compress: "Compression", *, encrypt: bool
+) -> None:
     from ecm_agent import wiring
     from ecm_agent.clock import SystemClock
     from ecm_agent.jobs.export import export_to
-    from ecm_agent.model.manifest import Selection
 
-    with screen(json=json) as out:
-        settings = settings_of(config, store)
-        selection = Selection(None if projects is None else tuple(projects.split(",")), vectors=not no_vectors)
-        password = None if no_encrypt else passwords.to_encrypt(settings)
-        with out.progress() as progress:
-            exported = export_to(
-                output,
-                wiring.store(settings),
-                selection,
-                password=password,
-                compression=compress,
-                created=SystemClock().now(),
-                progress=progress,
-            )
-        render.warn(out, exported)
-        out.say(*render.exported(output, exported))
-        out.summary("export", exported, output=str(output))
-        if exported.gaps:
-            raise SystemExit(PARTIAL)
+    password = passwords.to_encrypt(settings) if encrypt else None
+    with out.progress() as progress:
+        exported = export_to(
+            output,
+            wiring.store(settings),
+            selection,
+            password=password,
+            compression=compress,
+            created=SystemClock().now(),
+            progress=progress,
+        )
+    render.warn(out, exported)
+    out.say(*render.exported(output, exported))
+    out.summary("export", exported, output=str(output))
+    if exported.gaps:
+        raise SystemExit(PARTIAL)
 
 
 def import_(  # noqa: PLR0913 (one parameter for each option)

@@ -6,7 +6,7 @@ import shlex
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from ecm_agent.cli.render import contents, counted, program, table
+from ecm_agent.cli.render import contents, counted, program, redacted, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,8 @@ def restored(source: str, store: Path, result: Restored, config: Path | None) ->
         yield f"Would {how} {source} ({what}) into {store}, {there}. Nothing was changed: a dry run."
     else:
         yield f"{'Merged' if result.merge else 'Restored'} {source} into {store}: {what}."
+    if result.manifest.redacted:
+        yield f"  the archive is redacted: {redacted(result.manifest)}"
     if result.changes:
         if result.changes.none and not result.dry_run:
             yield "  The store knew all of it already: nothing was changed."

@@ -59,3 +59,19 @@ WaitLock: TypeAlias = Annotated[
     str,
     typer.Option("--wait-lock", metavar="TIME", help="Wait so long for another process on the same job (30s, 10m)."),
 ]
+RedactPaths: TypeAlias = Annotated[
+    bool, typer.Option("--redact-paths", help="Take out file paths, home directories, user names, names of projects.")
+]
+RedactCode: TypeAlias = Annotated[bool, typer.Option("--redact-code", help="Take out code and the output of tools.")]
+RedactSecrets: TypeAlias = Annotated[
+    bool, typer.Option("--redact-secrets", help="Take out keys, tokens, passwords, e-mail addresses.")
+]
+WithVectors: TypeAlias = Annotated[
+    bool, typer.Option("--with-vectors", help="Keep the vectors in a redacted archive: texts can be guessed from them.")
+]
+Preview: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--preview", metavar="N", min=1, help="Write nothing; show N texts before and after.", show_default=False
+    ),
+]

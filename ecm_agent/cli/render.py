@@ -43,6 +43,8 @@ def warn(out: Screen, exported: Exported) -> None:
         out.warn(f"left out of {table}: {counted(rows, 'rows')} referring to rows that do not exist")
     for table, rows in sorted(exported.gaps.items()):
         out.warn(f"table {table} ({counted(rows, 'rows')}) is not in the archive: this version cannot back it up")
+    if exported.manifest.redacted and exported.manifest.vector_count:
+        out.warn("vectors are in the archive, and texts can be guessed from them: --with-vectors was asked for")
     if not exported.manifest.chunk_count:
         out.warn("the store holds no chunks")
 
@@ -50,6 +52,8 @@ def warn(out: Screen, exported: Exported) -> None:
 def exported(output: Path, result: Exported) -> Iterator[str]:
     how = "encrypted" if result.encrypted else "NOT encrypted"
     yield f"Wrote {output}: {contents(result.manifest)}, {size(result.bytes)}, {how}."
+    if result.manifest.redacted:
+        yield f"  redacted: {redacted(result.manifest)}"
 
 
 def backed_up(result: BackedUp) -> Iterator[str]:
@@ -201,6 +205,8 @@ def inspected(file: Path, bytes_: int, manifest: Manifest | None, *, encrypted: 
     yield f"  made       {manifest.created}" + (f" by {manifest.generator}" if manifest.generator else "")
     yield f"  holds      {contents(manifest)}"
     yield f"  projects   {', '.join(map(repr, manifest.projects)) or 'none'}"
+    if manifest.redacted:
+        yield f"  REDACTED   {redacted(manifest)}"
     if manifest.selected_projects is not None:
         yield "  PARTIAL    only these projects were exported"
     for name, rows in sorted(manifest.left_out.items()):
@@ -217,6 +223,12 @@ def verified(source: str, result: Verified) -> Iterator[str]:
 def drilled(source: str, result: Drilled) -> Iterator[str]:
     yield f"Restored: {source}, in {result.seconds:.1f} s, into a scratch store: {contents(result.manifest)}"
     yield "  integrity and references ok, every record compared with the archive; the scratch store is gone"
+
+
+def redacted(manifest: Manifest) -> str:
+    """Say what was taken out of the texts, and how often."""
+    kinds = (f"{kind} ({counted(manifest.redactions.get(kind, 0), 'times')})" for kind in manifest.redacted)
+    return ", ".join(kinds) + ("; names of projects are pseudonyms" if "paths" in manifest.redacted else "")
 
 
 def contents(manifest: Manifest) -> str:

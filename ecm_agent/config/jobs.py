@@ -23,6 +23,7 @@ from ecm_agent.config.values import (
     span_of,
 )
 from ecm_agent.errors import UsageError
+from ecm_agent.model.manifest import Redaction
 
 if TYPE_CHECKING:
     from ecm_agent.retention import Policy
@@ -147,7 +148,16 @@ class JobSettings(Section):
         description="Compression inside the encryption: none (any reader of the format opens it), gzip or zstd.",
     )
     projects: Names = Field(default=[], description="The projects to back up, by name. None named means all of them.")
-    vectors: bool = Field(default=True, description="Whether to back up the embedding vectors.")
+    vectors: bool | None = Field(
+        default=None,
+        description="Whether to back up the embedding vectors. Not said, they are, unless something is redacted: texts "
+        "can be guessed from vectors.",
+    )
+    redact: list[Redaction] = Field(
+        default=[],
+        description="What to take out of the texts, to share the archives: paths, code, secrets. A redacted archive is "
+        "no backup: it does not give back what was taken out.",
+    )
     hooks: HooksSettings = Field(
         default_factory=HooksSettings, description="Commands of one's own around this job's runs."
     )

@@ -15,6 +15,7 @@ from ecm_agent.jobs.export import Exported, export
 from ecm_agent.jobs.scratch import sweep
 from ecm_agent.jobs.verify import Verified, verify
 from ecm_agent.lock import held
+from ecm_agent.redaction.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -86,7 +87,7 @@ def backup(job: Job, context: Context, *, wait: float = 0.0) -> BackedUp:
 
 def _stage(job: Job, name: ArchiveName, context: Context) -> tuple[Exported, Verified]:
     """Export into the staging directory; the file takes its name only once it has been read back whole."""
-    path = staged_path(job, name)
+    path, key = staged_path(job, name), context.history.salt()
     try:
         with new_file(private_directory(path.parent) / path.name, overwrite=True) as file:
             exported = export(
@@ -97,7 +98,8 @@ def _stage(job: Job, name: ArchiveName, context: Context) -> tuple[Exported, Ver
                 compression=job.compression,
                 created=name.created,
                 progress=context.progress,
-                source=job.source,
+                source=_source(job, key),
+                key=key,
             )
             proved = verify(file, context.password, context.progress, title="Checking the archive")
     except OSError as error:
@@ -106,6 +108,11 @@ def _stage(job: Job, name: ArchiveName, context: Context) -> tuple[Exported, Ver
             hint="Make room there, or name another place with the key state_dir.",
         ) from error
     return exported, proved
+
+
+def _source(job: Job, key: bytes) -> str:
+    """Tell the store from others; in an archive to be shared, by a name that nobody can check a guess against."""
+    return Pseudonyms(key).of(job.source, "store") if job.selection.redact else job.source
 
 
 def _record(job: Job, context: Context, started: datetime, exit_code: int, message: str, archive: str = "") -> None:

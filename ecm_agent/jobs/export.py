@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from secrets import token_bytes
 from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from ecm_agent.archive import Compression, Seal, open_archive, write_archive
 from ecm_agent.atomic import new_file
 from ecm_agent.errors import EcmError, UsageError
 from ecm_agent.jobs.progress import Progress, Silent, followed
+from ecm_agent.jobs.redact import RedactedSnapshot
 from ecm_agent.model.manifest import Manifest, timestamp
 from ecm_agent.store.base import Oddity
 
@@ -46,13 +48,16 @@ def export(  # noqa: PLR0913 (what goes into an archive, each by name)
     created: datetime,
     progress: Progress | None = None,
     source: str | None = None,
+    key: bytes | None = None,
 ) -> Exported:
     """Write an archive into an open, empty file, then check its seal by reading it again.
 
-    `password=None` leaves it unencrypted; `source` goes into its manifest.
+    `password=None` leaves it unencrypted; `source` goes into its manifest; `key` draws the pseudonyms of a redacted
+    one: not given, it is drawn and forgotten.
     Raises `StoreUnreadable`, and `UsageError` for an unknown project.
     """
-    with store.snapshot(selection, timestamp(created)) as snapshot:
+    with store.snapshot(selection, timestamp(created)) as taken:
+        snapshot = RedactedSnapshot(taken, selection, key or token_bytes(32)) if selection.redact else taken
         manifest = replace(snapshot.manifest, source=source)
         batches = followed(progress or Silent(), f"Reading {store.path}", manifest, snapshot.batches())
         seal = Seal.draw(password) if password else None

@@ -84,8 +84,8 @@ def restore(
     if name:
         refuse_another_time(archive.manifest, name)
     before = store.chunk_count()
-    if before and not (terms.force or terms.merge):
-        _refuse_lesser(archive.manifest, before)
+    if before and not terms.force:
+        _refuse_lesser(archive.manifest, before, terms)
     if terms.dry_run:
         return Restored(archive.manifest, terms.merge, True, before, None, _planned(archive, store, terms, context))
     with undoable(store, source, safety, context) as change:
@@ -118,12 +118,22 @@ def _carried_out(
     return None, changes
 
 
-def _refuse_lesser(manifest: Manifest, before: int) -> None:
-    """Refuse to replace a store by an archive that was never meant to be all of one."""
+def _refuse_lesser(manifest: Manifest, before: int, terms: Terms) -> None:
+    """Refuse to replace a store, or texts of it, by an archive that was never meant to be all of one."""
+    if terms.merge:
+        if manifest.redacted and terms.on_conflict == "theirs":
+            raise UsageError(
+                f"The archive is redacted ({', '.join(manifest.redacted)}): with --on-conflict theirs its texts would "
+                "take the place of whole ones.",
+                hint="Keep the store's with --on-conflict ours, or insist with --force.",
+            )
+        return
     if manifest.chunk_count == 0:
         why = "the archive is empty"
     elif manifest.selected_projects is not None:
         why = f"the archive holds only the projects {', '.join(map(repr, manifest.selected_projects))}"
+    elif manifest.redacted:
+        why = f"the archive is redacted ({', '.join(manifest.redacted)})"
     elif manifest.left_out:
         why = f"the archive leaves out {', '.join(sorted(manifest.left_out))}"
     else:

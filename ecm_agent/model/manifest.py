@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -12,13 +13,20 @@ from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membersh
 FORMAT = "ecm-archive"
 VERSION = "1.0"
 
+Redaction: TypeAlias = Literal["paths", "code", "secrets"]
+"""What can be taken out of texts before they are shared."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which part of a store to export. `projects=None` means all of them."""
+    """Which part of a store to export. `projects=None` means all of them; what `redact` names is taken out of texts.
+
+    Without `vectors` an archive holds neither vectors nor centroids, from which texts can be guessed.
+    """
 
     projects: tuple[str, ...] | None = None
     vectors: bool = True
+    redact: tuple[Redaction, ...] = ()
 
 
 class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=True):
@@ -27,6 +35,8 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     `left_out` maps each table that is not in this archive, though the store holds rows of it, to their number.
     `dangling` counts rows that were left behind because a row they refer to does not exist, by table.
     `selected_projects` is present when only some projects were exported.
+    `redacted` names what was taken out of the texts, `redactions` how often; names of projects are pseudonyms when
+    paths were.
     `source` tells a job's archives of different stores apart: 12 hexadecimal digits drawn from the store's path.
     """
 
@@ -45,6 +55,8 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     selected_projects: list[str] | None = None
     left_out: dict[str, int] = {}
     dangling: dict[str, int] = {}
+    redacted: list[Redaction] = []
+    redactions: dict[str, int] = {}
 
     def count(self, kind: RecordType) -> int | None:
         """How many records of a kind the archive announces; `None` where it announces none."""
@@ -65,12 +77,13 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     def kin(self) -> str:
         """What this is an archive *of*: archives of one kin can stand in for one another, others cannot."""
         projects = "all" if self.selected_projects is None else repr(sorted(self.selected_projects))
-        return f"store {self.source}, projects {projects}, {'with' if self.chunk_count else 'without'} chunks"
+        redacted = f", without {' and '.join(sorted(self.redacted))}" if self.redacted else ""
+        return f"store {self.source}, projects {projects}, {'with' if self.chunk_count else 'without'} chunks{redacted}"
 
     @property
     def partial(self) -> bool:
         """Whether the store it came from held more than this archive does."""
-        return self.selected_projects is not None or bool(self.left_out)
+        return self.selected_projects is not None or bool(self.left_out) or bool(self.redacted)
 
 
 def timestamp(moment: datetime) -> str:
