@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ecm_agent import __version__
-from ecm_agent.cli import archives, backups, configuration, daemon, demonstration, destinations
+from ecm_agent.cli import archives, backups, clusters, configuration, daemon, demonstration, destinations
 
 app = typer.Typer(
     name="ecm-agent",
@@ -19,8 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name, command in (archives.COMMANDS | backups.COMMANDS | daemon.COMMANDS | demonstration.COMMANDS).items():
-    app.command(name)(command)
+for commands in (archives, backups, clusters, daemon, demonstration):
+    for name, command in commands.COMMANDS.items():
+        app.command(name)(command)
 app.add_typer(configuration.app, name="config")
 app.add_typer(destinations.app, name="destination")
 

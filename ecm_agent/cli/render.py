@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.backup import BackedUp
     from ecm_agent.jobs.deliver import Delivery
     from ecm_agent.jobs.export import Exported
+    from ecm_agent.jobs.recluster import Reclustered
     from ecm_agent.jobs.restore import Restored
     from ecm_agent.jobs.rotate import Rotation
     from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept
@@ -178,6 +179,32 @@ def restored(source: str, store: Path, result: Restored) -> Iterator[str]:
         undo = shlex.join([_program(), "import", result.safety_archive, "--store", str(store), "--force"])
         yield f"  What was there before ({counted(result.chunks_before, 'chunks')}) is in {result.safety_archive}"
         yield f"  To undo: {undo}"
+
+
+def reclustered(store: Path, result: Reclustered) -> Iterator[str]:
+    yield from _sorted_out(store, result)
+    for why, vectors in result.left_out.items():
+        yield f"  left out     {counted(vectors, 'vectors')}: {why}"
+    if result.safety_archive:
+        yield f"  What was there before is in {result.safety_archive}"
+
+
+def _sorted_out(store: Path, result: Reclustered) -> Iterator[str]:
+    if not result.vectors:
+        yield f"{store} holds no vectors to cluster; nothing was changed."
+        return
+    if not result.found:
+        yield f"No topics were found among {counted(result.vectors, 'vectors')} of {store}; nothing was changed."
+        return
+    what = "Would sort" if result.dry_run else "Sorted"
+    topics = f"{counted(result.vectors, 'vectors')} into {counted(result.found, 'clusters')}"
+    yield f"{what} {topics} in {result.seconds:.1f} s: {store}." + (
+        " Nothing was changed: a dry run." if result.dry_run else ""
+    )
+    yield f"  clusters     {result.kept} kept their name, {result.new} new, {result.gone} gone"
+    if result.untouched:
+        yield f"  untouched    {counted(result.untouched, 'clusters')} of chunks without vectors"
+    yield f"  vectors      {result.members} in a cluster, {result.unclustered} in none"
 
 
 def _program() -> str:

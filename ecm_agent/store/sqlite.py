@@ -12,6 +12,7 @@ from ecm_agent.atomic import new_file, private_directory
 from ecm_agent.errors import ArchiveInvalid, EcmError, StoreUnreadable
 from ecm_agent.store.base import Replaced, nothing
 from ecm_agent.store.cells import lenient_text
+from ecm_agent.store.clusters import write_clusters
 from ecm_agent.store.connection import columns_of, connect, explained
 from ecm_agent.store.schema import CREATE_STORE, CREATE_VECTORS, EDGES, TABLES, VECTORS
 from ecm_agent.store.snapshot import SqliteSnapshot, other_tables
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ecm_agent.model.manifest import Manifest, Selection
     from ecm_agent.model.records import Batch, RecordType
+    from ecm_agent.store.base import Reclustered
     from ecm_agent.store.schema import Table
     from ecm_agent.store.writing import Statement
 
@@ -71,6 +73,12 @@ class SqliteStore:
             connection.execute("PRAGMA journal_mode = MEMORY")
             connection.execute("PRAGMA synchronous = OFF")
             return _replace(self.path, connection, manifest, batches, nothing)
+
+    def recluster(
+        self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
+    ) -> Reclustered:
+        with connect(self.path, write=True) as connection:
+            return write_clusters(connection, clusters, memberships, prepare)
 
     def create(self) -> None:
         if self.exists():
