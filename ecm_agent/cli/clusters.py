@@ -9,7 +9,7 @@ from ecm_agent.cli import options, passwords, render
 from ecm_agent.cli.screen import screen
 from ecm_agent.cli.settings import settings_of
 
-_MIN_CLUSTER_SIZE = 5  # of jobs.recluster, which a mere --help must not load; a test compares them
+MIN_CLUSTER_SIZE = 5  # of jobs.recluster, which a mere --help must not load; a test compares them
 
 
 def recluster(
@@ -19,7 +19,7 @@ def recluster(
     dry_run: options.DryRun = False,
     min_cluster_size: Annotated[
         int, typer.Option(metavar="N", min=2, help="How many chunks make a topic.")
-    ] = _MIN_CLUSTER_SIZE,
+    ] = MIN_CLUSTER_SIZE,
     no_safety_archive: options.NoSafetyArchive = False,
     json: options.Json = False,
 ) -> None:

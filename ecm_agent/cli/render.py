@@ -176,9 +176,12 @@ def restored(source: str, store: Path, result: Restored) -> Iterator[str]:
     for place, values in sorted(result.replaced.no_place.items()):
         yield f"  left out: {counted(values, 'values')} of {place}, for which the store has no place"
     if result.safety_archive:
-        undo = shlex.join([_program(), "import", result.safety_archive, "--store", str(store), "--force"])
         yield f"  What was there before ({counted(result.chunks_before, 'chunks')}) is in {result.safety_archive}"
-        yield f"  To undo: {undo}"
+        yield f"  To undo: {_undo(store, result.safety_archive)}"
+
+
+def _undo(store: Path, safety_archive: str) -> str:
+    return shlex.join([_program(), "import", safety_archive, "--store", str(store), "--force"])
 
 
 def reclustered(store: Path, result: Reclustered) -> Iterator[str]:
@@ -187,6 +190,8 @@ def reclustered(store: Path, result: Reclustered) -> Iterator[str]:
         yield f"  left out     {counted(vectors, 'vectors')}: {why}"
     if result.safety_archive:
         yield f"  What was there before is in {result.safety_archive}"
+        if result.replaceable:
+            yield f"  To undo: {_undo(store, result.safety_archive)}"
 
 
 def _sorted_out(store: Path, result: Reclustered) -> Iterator[str]:
@@ -201,7 +206,8 @@ def _sorted_out(store: Path, result: Reclustered) -> Iterator[str]:
     yield f"{what} {topics} in {result.seconds:.1f} s: {store}." + (
         " Nothing was changed: a dry run." if result.dry_run else ""
     )
-    yield f"  clusters     {result.kept} kept their name, {result.new} new, {result.gone} gone"
+    whose = "its name" if result.kept == 1 else "their names"
+    yield f"  clusters     {result.kept} kept {whose}, {result.new} new, {result.gone} gone"
     if result.untouched:
         yield f"  untouched    {counted(result.untouched, 'clusters')} of chunks without vectors"
     yield f"  vectors      {result.members} in a cluster, {result.unclustered} in none"

@@ -20,8 +20,8 @@ _BLOCK = 8192  # rows worked on at a time, so that no second copy of all vectors
 class Space:
     """The vectors of one model and one number of dimensions.
 
-    `ids` names the rows of `unit`, an array of float32, one a vector, each row of length one. Rows are in the order of their
-    ids: what is found in a space does not depend on the order in which its vectors came.
+    `ids` names the rows of `unit`, float32, one row a vector, of length one. Rows are in the order of their ids: what
+    is found in a space does not depend on the order in which its vectors came.
     """
 
     def __init__(self, ids: list[str], unit: Matrix) -> None:

@@ -42,6 +42,8 @@ class Reclustered(Struct, frozen=True):
     """Of the vectors that took part, how many belong to a topic and how many to none."""
     seconds: float
     safety_archive: str | None
+    replaceable: bool
+    """Whether an archive can take the store's place: not where it has tables that archives do not hold."""
     dry_run: bool
 
     @property
@@ -69,7 +71,7 @@ def recluster(
     if min_cluster_size < 2:  # noqa: PLR2004 (one chunk is no topic)
         raise UsageError("A cluster has at least two members.", hint="Give --min-cluster-size 2 or more.")
     began = context.clock.monotonic()
-    before = _read(store, context)
+    before, left_out = _read(store, context)
     topics, clustered = _found(before, context, min_cluster_size)
     after = After(before, topics, clustered, timestamp(context.clock.now()))
     saved: list[str] = []
@@ -87,18 +89,20 @@ def recluster(
         unclustered=len(clustered) - members,
         seconds=context.clock.monotonic() - began,
         safety_archive=saved[0] if saved else None,
+        replaceable=not left_out,
         dry_run=dry_run,
     )
 
 
-def _read(store: MemoryStore, context: Context) -> Before:
+def _read(store: MemoryStore, context: Context) -> tuple[Before, dict[str, int]]:
+    """Read what a clustering starts from, and which tables a whole archive of the store leaves out."""
     with store.snapshot(Selection(), "") as snapshot:
         before = Before(set(snapshot.chunk_ids()))
         context.progress.stage(f"Reading {store.path}", sum(snapshot.manifest.count(kind) or 0 for kind in _KINDS))
         for batch in snapshot.batches(_KINDS):
             before.hear(batch)
             context.progress.advance(len(batch))
-    return before
+        return before, snapshot.manifest.left_out
 
 
 def _found(before: Before, context: Context, min_cluster_size: int) -> tuple[list[Topic], set[str]]:

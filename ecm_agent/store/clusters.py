@@ -44,7 +44,7 @@ def write_clusters(
         _make_temporary_tables(connection)
         updated, added = _write(connection, clusters)
         removed = connection.execute(
-            f"DELETE FROM main.clusters WHERE id NOT IN (SELECT id FROM {_GIVEN})"  # noqa: S608 (ours)
+            f"DELETE FROM main.clusters WHERE id IS NULL OR id NOT IN (SELECT id FROM {_GIVEN})"  # noqa: S608 (ours)
         ).rowcount
         written, without_chunk = _place(connection, memberships)
         connection.execute("COMMIT")

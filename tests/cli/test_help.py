@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ORDER = [
-    *("init", "export", "import", "inspect", "backup", "list", "verify", "restore", "rotate", "status", "run"),
-    *("demo", "config check", "config show", "config schema", "destination test"),
+    *("init", "export", "import", "inspect", "backup", "list", "verify", "restore", "rotate", "status"),
+    *("recluster", "run", "demo", "config check", "config show", "config schema", "destination test"),
 ]
 
 
