@@ -13,7 +13,6 @@ The adjusted Rand index (ARI) compares with the planted topics; "belongs nowhere
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,7 +20,7 @@ import numpy as np
 from hdbscan import HDBSCAN
 from sklearn.metrics import adjusted_rand_score
 
-from ecm_agent.clustering.density import DIMENSIONS, SAMPLE, labels_of
+from ecm_agent.clustering.density import SAMPLE, dimensions_for, labels_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,11 +74,12 @@ def reduced(vectors: Vectors) -> Vectors:
 
 def measure(size: int, kind: str) -> None:
     vectors, topic, topics = planted(size, kind)
-    ways = {f"{min(DIMENSIONS, WIDTH)} dimensions": reduced}
+    few = f"{dimensions_for(size)} dimensions"
+    ways = {few: reduced}
     if size <= FULL_AT_MOST:
         ways = {f"all {WIDTH} dimensions": full, **ways}
     elif size > SAMPLE:
-        ways = {f"{DIMENSIONS} dimensions, learnt from {SAMPLE:,}": reduced}
+        ways = {f"{few}, learnt from {SAMPLE:,}": reduced}
     for way, cluster in ways.items():
         began = time.perf_counter()
         labels = cluster(vectors)
@@ -104,7 +104,6 @@ def main() -> None:
     for size in chosen.sizes:
         for kind in chosen.kinds:
             measure(size, kind)
-    print(f"\nPeak memory of the whole run: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
 
 
 if __name__ == "__main__":

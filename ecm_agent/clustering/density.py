@@ -6,6 +6,7 @@ grows faster than the number of vectors.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
     from ecm_agent.clustering.gathering import Matrix
 
-DIMENSIONS = 32
-"""How many principal components are kept."""
+DIMENSIONS = ((10_000, 32), (50_000, 48), (math.inf, 64))
+"""How many principal components are kept of how many vectors at most: more vectors have more topics to tell apart."""
 
-SAMPLE = 50_000
+SAMPLE = 32_768
 """How many vectors the density is learnt from at most; the others are told which topic they fall into."""
 
 _NEIGHBOURS = 5  # how many make a place dense; more would swallow small topics
@@ -35,12 +36,16 @@ def labels_of(unit: Matrix, min_cluster_size: int, advance: Callable[[int], None
         advance(len(unit))
         return labels
     rows = np.unique(np.linspace(0, len(unit) - 1, min(SAMPLE, len(unit))).astype(np.intp))
-    points = _projected(unit, _principal_axes(unit[rows]))
+    points = _projected(unit, _principal_axes(unit[rows], dimensions_for(len(unit))))
     density = _density(points[rows], min_cluster_size)
     labels[rows] = density.labels_
     advance(len(rows))
     _assign(labels, points, np.setdiff1d(np.arange(len(unit)), rows), density, advance)
     return labels
+
+
+def dimensions_for(vectors: int) -> int:
+    return next(dimensions for most, dimensions in DIMENSIONS if vectors <= most)
 
 
 def _density(points: NDArray[np.float64], min_cluster_size: int) -> Any:  # noqa: ANN401 (the library has no types)
@@ -71,7 +76,7 @@ def _assign(
         advance(len(block))
 
 
-def _principal_axes(unit: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _principal_axes(unit: Matrix, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the mean, and as columns the directions in which the rows differ most, each with a definite sign."""
     import numpy as np
 
@@ -79,7 +84,7 @@ def _principal_axes(unit: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float
     centred = unit - mean.astype(np.float32)
     wide = centred.shape[1] > centred.shape[0]  # then the smaller product has the same axes
     _, vectors = np.linalg.eigh((centred @ centred.T if wide else centred.T @ centred).astype(np.float64))
-    axes = vectors[:, : -DIMENSIONS - 1 : -1]
+    axes = vectors[:, : -count - 1 : -1]
     if wide:
         axes = centred.T.astype(np.float64) @ axes
         axes /= np.maximum(np.linalg.norm(axes, axis=0), np.finfo(np.float64).tiny)

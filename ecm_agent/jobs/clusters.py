@@ -42,7 +42,7 @@ class Before:
         """Take in clusters, then memberships and vectors; other records mean nothing here."""
         for record in batch:
             match record:
-                case Cluster():
+                case Cluster() if "id" not in (record.columns or {}):  # else it cannot be named in SQL, and goes
                     self.clusters[record.id] = record
                     self.members[record.id] = {}
                 case Membership() if record.cluster_id in self.members:

@@ -7,7 +7,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hdbscan import HDBSCAN
 from planted import Vectors, packed, planted, scattered
+from sklearn.metrics import adjusted_rand_score
 
 from ecm_agent.clustering import Gathering, Topic, density, membership_hash, topics_of
 
@@ -55,6 +57,19 @@ def test_what_was_not_in_the_sample_finds_its_topic(monkeypatch: pytest.MonkeyPa
     pairs = Counter(zip(labels.tolist(), [*np.repeat(range(12), 40).tolist(), *[-1] * 60], strict=True))
     assert sum(count for _, count in pairs.most_common(13)) > 490
     assert len({label for label, _ in dict(pairs.most_common(13))}) == 13
+
+
+def test_fewer_dimensions_are_as_good_as_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reduced vectors, and a sample of them, find planted topics at least 0.95 times as well as HDBSCAN over everything."""
+    vectors, topics = planted([10, 20, 40] * 10, dimensions=384, spread=0.02)
+    everything = np.concatenate([vectors, scattered(100, dimensions=384)])
+    truth = [*topics, *[-1] * 100]
+    full = HDBSCAN(min_cluster_size=5, min_samples=5, core_dist_n_jobs=1).fit_predict(everything)
+    wanted = 0.95 * adjusted_rand_score(truth, full)
+    for sample in (density.SAMPLE, 500):
+        monkeypatch.setattr(density, "SAMPLE", sample)
+        labels = density.labels_of(everything.astype(np.float32), 5, lambda _: None)
+        assert adjusted_rand_score(truth, labels) >= wanted > 0.8
 
 
 def test_a_sample_without_topics_gives_the_rest_none(monkeypatch: pytest.MonkeyPatch) -> None:

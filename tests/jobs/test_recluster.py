@@ -147,6 +147,17 @@ def test_what_has_no_vector_stays_where_it_is(at: Workplace) -> None:
     assert clusters(store)["shared"].membership_hash == membership_hash([*FIRST, "x3"])
 
 
+def test_a_cluster_whose_id_cannot_be_read_goes(at: Workplace) -> None:
+    """An id that is not UTF-8 is no obstacle: nobody can refer to such a cluster, and it is removed."""
+    store = store_of(at, chunks([*NAMES, "x1"]), vectors())
+    broken = "CAST(x'eda080' AS TEXT)"
+    builders.execute(store.path, f"INSERT INTO clusters (id, name) VALUES ({broken}, 'lost')")
+    builders.execute(store.path, f"INSERT INTO chunk_clusters VALUES ('x1', {broken}, 0.5)")
+    assert run(store, at).new == 3
+    assert len(clusters(store)) == 3
+    assert store.problems() == []
+
+
 def test_a_new_cluster_never_takes_an_old_ones_id(at: Workplace) -> None:
     """Where the id that follows from the members is another cluster's by now, the new cluster gets the next one."""
     store = store_of(at, chunks(), vectors())
