@@ -60,7 +60,7 @@ def test_what_was_not_in_the_sample_finds_its_topic(monkeypatch: pytest.MonkeyPa
 
 
 def test_fewer_dimensions_are_as_good_as_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reduced vectors, and a sample of them, find planted topics at least 0.95 times as well as HDBSCAN over everything."""
+    """Reduced vectors, and a sample of them, do at least 0.95 times as well as HDBSCAN over everything."""
     vectors, topics = planted([10, 20, 40] * 10, dimensions=384, spread=0.02)
     everything = np.concatenate([vectors, scattered(100, dimensions=384)])
     truth = [*topics, *[-1] * 100]
