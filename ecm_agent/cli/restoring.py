@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from ecm_agent.cli import passwords, render
+from ecm_agent.cli.changes import reclustered
 from ecm_agent.cli.changes import restored as told
 from ecm_agent.cli.screen import PARTIAL
 from ecm_agent.cli.settings import settings_of
@@ -34,6 +35,7 @@ class Wishes:
     force: bool = False
     dry_run: bool = False
     safety_archive: bool = True
+    recluster: bool = False
 
     def settings(self) -> Settings:
         """Load the configuration, the store of the command line in it. Raises `UsageError` for wishes at odds."""
@@ -42,8 +44,12 @@ class Wishes:
                 f"--into makes a new store: it goes with neither {'--store' if self.store else '--merge'} nor a merge.",
                 hint="To change what a store holds, name it with --store.",
             )
-        if self.on_conflict and not self.merge:
-            raise UsageError("--on-conflict goes with --merge: a replacement has no conflicts.")
+        if not self.merge and (self.on_conflict or self.recluster):
+            raise UsageError(f"{'--on-conflict' if self.on_conflict else '--recluster'} goes with --merge.")
+        if self.recluster:
+            from ecm_agent.clustering import require
+
+            require()
         if self.into and self.into.exists():
             raise UsageError(
                 f"There is something at {self.into} already.", hint="To replace what it holds: --store PATH"
@@ -73,8 +79,21 @@ def restore_from(
     out.summary(command, restored, **whence, store=str(settings.store.path))
     if wishes.dry_run and wishes.on_conflict == "fail" and restored.changes and restored.changes.total("conflicts"):
         raise SystemExit(MergeConflicts.exit_code)
+    if wishes.recluster and not wishes.dry_run:
+        _recluster(settings, out, wishes)
     if restored.no_place or restored.dropped:
         raise SystemExit(PARTIAL)
+
+
+def _recluster(settings: Settings, out: Screen, wishes: Wishes) -> None:
+    """Find the topics of what has been merged; the way back is the merge's, to before both."""
+    from ecm_agent import wiring
+    from ecm_agent.jobs.recluster import recluster
+
+    with out.progress() as progress:
+        result = recluster(wiring.store(settings), None, wiring.context(settings, progress, None))
+    out.say(*reclustered(settings.store.path, result, wishes.config))
+    out.summary("recluster", result, store=str(settings.store.path))
 
 
 def _restored(

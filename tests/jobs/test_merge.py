@@ -67,8 +67,8 @@ def test_a_merge_can_be_undone_and_that_as_well(at: Workplace, there: SqliteStor
     result = merge(at, there, archive_of(at.store), "theirs")
     after = builders.rows_of(there.path)
     assert after != before
-    assert result.undoable
-    assert result.safety_archive
+    assert result.kept.undoable
+    assert result.kept.safety_archive
     at.clock.advance(timedelta(seconds=1))
     undo(at, there)
     assert builders.rows_of(there.path) == before
@@ -105,7 +105,7 @@ def test_a_merge_that_changes_nothing_is_not_to_be_undone(at: Workplace, there: 
     merge(at, there, archive, "theirs")
     at.clock.advance(timedelta(seconds=1))
     again = merge(at, there, archive, "theirs")
-    assert (again.safety_archive, again.undoable) == (None, False)
+    assert (again.kept.safety_archive, again.kept.undoable) == (None, False)
     assert len(safety_archives(at)) == 1
     undo(at, there)
     assert builders.rows_of(there.path) == before
@@ -151,8 +151,8 @@ def test_the_journal_need_not_work(at: Workplace, there: SqliteStore) -> None:
     """Where the restore cannot be put on record it happens all the same, and says that undo will not know of it."""
     (at.state_dir / "history.db").mkdir(parents=True)
     result = merge(at, there, archive_of(at.store))
-    assert result.safety_archive
-    assert not result.undoable
+    assert result.kept.safety_archive
+    assert not result.kept.undoable
 
 
 def test_undo_knows_stores_apart(at: Workplace, there: SqliteStore) -> None:
@@ -161,4 +161,4 @@ def test_undo_knows_stores_apart(at: Workplace, there: SqliteStore) -> None:
     with pytest.raises(NotFound):
         to_undo(at.store, at.history)
     relative = SqliteStore(there.path.parent / "." / ".." / there.path.parent.name / there.path.name)
-    assert to_undo(relative, at.history).source == "memory.ecm"
+    assert to_undo(relative, at.history).what == "merge of memory.ecm"
