@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ecm_agent.cli.screen import Screen
     from ecm_agent.config.settings import Settings
     from ecm_agent.jobs.restore import Restored
+    from ecm_agent.jobs.safety import Kept
     from ecm_agent.secret import Secret
     from ecm_agent.store.base import OnConflict
 
@@ -80,18 +81,20 @@ def restore_from(
     if wishes.dry_run and wishes.on_conflict == "fail" and restored.changes and restored.changes.total("conflicts"):
         raise SystemExit(MergeConflicts.exit_code)
     if wishes.recluster and not wishes.dry_run:
-        _recluster(settings, out, wishes)
+        _recluster(settings, out, wishes, restored.kept)
     if restored.no_place or restored.dropped:
         raise SystemExit(PARTIAL)
 
 
-def _recluster(settings: Settings, out: Screen, wishes: Wishes) -> None:
-    """Find the topics of what has been merged; the way back is the merge's, to before both."""
+def _recluster(settings: Settings, out: Screen, wishes: Wishes, kept: Kept) -> None:
+    """Find the topics of what has been merged; the way back is the merge's, to before both, if it left one."""
     from ecm_agent import wiring
     from ecm_agent.jobs.recluster import recluster
 
+    safety = None if kept.safety_archive else wiring.safety(settings, wanted=wishes.safety_archive)
     with out.progress() as progress:
-        result = recluster(wiring.store(settings), None, wiring.context(settings, progress, None))
+        context = wiring.context(settings, progress, passwords.at_hand(settings))
+        result = recluster(wiring.store(settings), safety, context)
     out.say(*reclustered(settings.store.path, result, wishes.config))
     out.summary("recluster", result, store=str(settings.store.path))
 

@@ -113,3 +113,26 @@ def test_at_a_terminal_progress_is_shown(bare: Program, store: SqliteStore) -> N
     ended = bare.answering("recluster", answers=[], TERM="xterm")
     assert ended.code == 0
     assert "Finding topics" in ended.out
+
+
+@pytest.mark.parametrize("into", ["another", "the same"])
+def test_after_a_merge_one_undo_goes_back_to_before_both(bare: Program, store: SqliteStore, into: str) -> None:
+    """Merged and re-clustered in one command, the store is undone in one, also where the merge had nothing to add."""
+    assert bare.run("export", "--output", "memory.ecm").code == 0
+    target = SqliteStore(bare.home / "target.db") if into == "another" else store
+    if into == "another":
+        builders.fill(target, [[builders.chunk("other")], [builders.cluster("theirs")]])
+    before = builders.rows_of(target.path)
+    done = bare.run("import", "memory.ecm", "--store", str(target.path), "--merge", "--recluster")
+    assert (done.code, done.err) == (0, "")
+    assert "Sorted 20 vectors into 2 clusters" in done.out
+    assert builders.rows_of(target.path) != before
+    assert bare.run("undo", "--store", str(target.path)).code == 0
+    assert builders.rows_of(target.path) == before
+
+
+def test_re_clustering_goes_with_a_merge_only(bare: Program) -> None:
+    """A replacement brings its own clusters: asked for together, nothing is done."""
+    ended = bare.run("import", "memory.ecm", "--recluster")
+    assert ended.code == 2
+    assert "--recluster goes with --merge" in ended.err
