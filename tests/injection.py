@@ -44,7 +44,7 @@ CREATE TRIGGER chunks_fts_delete AFTER DELETE ON chunks BEGIN
 END;
 INSERT INTO chunks_fts(chunks_fts) VALUES ('rebuild');
 """
-NEW = "neap tide at noon; " * 60
+NEW = "neap tide at noon; " * 400
 _LATER = {"ui": 4, "human": 1}
 
 ARRIVING: list[Batch] = [
@@ -60,12 +60,16 @@ ARRIVING: list[Batch] = [
 ]
 """What meets `memory()` in every way there is: nothing new, new, later, in conflict, folded, brought back, dropped."""
 
-WHOLE = [[replace(one, content=NEW * 2) for one in memory()[0]], *memory()[1:], [vector("n1", *range(40))]]  # type: ignore[type-var] # chunks
+WHOLE = [[replace(one, content=NEW * 2) for one in memory()[0]], *memory()[1:], [vector("n1", *range(40))]]
 """What a store can be replaced by: all of its references stand."""
 
 
 def merge(store: SqliteStore, batches: Iterable[Batch] = ARRIVING) -> None:
     store.merge(manifest_of(ARRIVING), batches, "theirs")
+
+
+def dry_run(store: SqliteStore) -> None:
+    store.merge(manifest_of(ARRIVING), ARRIVING, "theirs", dry_run=True)
 
 
 def replacement(store: SqliteStore, batches: Iterable[Batch] = WHOLE) -> None:  # type: ignore[assignment] # as above
@@ -202,8 +206,8 @@ def limited(size: int, on_limit: signal.Handlers) -> Iterator[None]:
 
 FATES = {
     "killed": lambda number: killed_at(number + 1),
-    "refused": lambda number: limited(number * 256, signal.SIG_IGN),
-    "cut off": lambda number: limited(number * 256, signal.SIG_DFL),
+    "refused": lambda number: limited(number * 1024, signal.SIG_IGN),
+    "cut off": lambda number: limited(number * 1024, signal.SIG_DFL),
 }
 """What can happen to a process, by moment; after some moment nothing happens any more."""
 

@@ -114,9 +114,7 @@ class SqliteStore:
                 yield connection
             return
         with self._new() as path, connect(path, write=True) as connection, explained(self.path):
-            # Nothing is lost when a file that nobody has seen yet is left unfinished.
-            connection.execute("PRAGMA journal_mode = MEMORY")
-            connection.execute("PRAGMA synchronous = OFF")
+            _unjournaled(connection)
             yield connection
 
     @contextmanager
@@ -133,10 +131,17 @@ class SqliteStore:
             with new_file(self.path, overwrite=False) as file:
                 path = Path(file.name)
                 with explained(self.path), closing(sqlite3.connect(path)) as connection:
-                    connection.executescript(f"BEGIN; {CREATE_STORE} COMMIT")  # one wait for the disk, not one a table
+                    _unjournaled(connection)
+                    connection.executescript(f"BEGIN; {CREATE_STORE} COMMIT")
                 yield path
         except OSError as error:
             raise StoreUnreadable(f"{self.path} cannot be written: {error.strerror}.") from error
+
+
+def _unjournaled(connection: sqlite3.Connection) -> None:
+    """Put no journal beside a file that nobody has seen yet: nothing is lost, and nobody would clear it away."""
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 @contextmanager
