@@ -1,20 +1,26 @@
-"""Reading a store takes as much memory for a large one as for a small one."""
+"""Reading a store, writing and merging into one take as much memory for a large one as for a small one."""
 
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
+from shutil import copyfile
 from typing import TYPE_CHECKING
 
 import pytest
 from builders import CREATED, exhaust, manifest_of
+from msgspec.structs import replace
 
 from ecm_agent.model.manifest import Selection
+from ecm_agent.model.records import Chunk, Edge, Membership, Vector
 from ecm_agent.sample import Shape, batches
 from ecm_agent.sample.timeline import PROJECT_ROOTS
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from ecm_agent.model.records import AnyRecord, Batch
 
 MEGABYTE = 1 << 20
 
@@ -66,3 +72,50 @@ def test_writing_takes_constant_memory(sizes: dict[int, SqliteStore], tmp_path: 
     small, large = (peak(store, Selection(), tmp_path / str(records)) for records, store in sizes.items())
     assert large < 2.5 * small
     assert large < 6 * MEGABYTE
+
+
+def half_known(chunks: int) -> Iterator[Batch]:
+    """Give the records of a shape, every other batch of them under other names, and changed in the other half."""
+    for number, batch in enumerate(batches(shape(chunks))):
+        yield [_renamed(record) if number % 2 else record for record in batch]  # type: ignore[misc] # of the kind it was
+
+
+def _renamed(record: AnyRecord) -> AnyRecord:
+    match record:
+        case Membership():
+            return replace(record, distance=0.5)
+        case Vector():
+            return replace(record, chunk_id=f"other {record.chunk_id}")
+        case Chunk():
+            return replace(record, id=f"other {record.id}", content="changed")
+        case Edge():
+            return replace(record, id=f"other {record.id}", weight=1.0)
+    return record
+
+
+@pytest.mark.parametrize("dry_run", [False, True], ids=["done", "tried"])
+def test_merging_takes_constant_memory(sizes: dict[int, SqliteStore], tmp_path: Path, dry_run: bool) -> None:
+    """Ten times the records, of which half are new, known or folded, take hardly more memory on either side."""
+    peaks = []
+    for chunks, source in zip((280, 2800), sizes.values(), strict=True):
+        store = SqliteStore(Path(copyfile(source.path, tmp_path / f"{chunks}.db")))
+        tracemalloc.start()
+        changes = store.merge(manifest_of([]), half_known(chunks), dry_run=dry_run)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert all(changes.total(fate) > chunks / 4 for fate in ("added", "folded", "skipped"))
+    assert peaks[1] < 2.5 * peaks[0]
+    assert peaks[1] < 6 * MEGABYTE
+
+
+def test_comparing_takes_constant_memory(sizes: dict[int, SqliteStore]) -> None:
+    """What a replacement would change is found out a batch at a time."""
+    peaks = []
+    for chunks, store in zip((280, 2800), sizes.values(), strict=True):
+        tracemalloc.start()
+        changes = store.compare(manifest_of([]), half_known(chunks))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert all(changes.total(fate) > chunks / 4 for fate in ("added", "removed", "skipped"))
+    assert peaks[1] < 2.5 * peaks[0]
+    assert peaks[1] < 6 * MEGABYTE
