@@ -101,6 +101,7 @@ def state(path: Path) -> State:
     """
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA synchronous = OFF")
+        database.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
         found = {"schema": database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()}
         for check in ("integrity_check", "foreign_key_check"):
             found[check] = database.execute(f"PRAGMA {check}").fetchall()
@@ -110,7 +111,8 @@ def state(path: Path) -> State:
             values = ", ".join(f'quote("{column}")' for column in columns)
             sql = f'SELECT {values} FROM "{name}"' if without_rowid else f'SELECT rowid, {values} FROM "{name}"'
             found[f"rows of {name}"] = database.execute(sql).fetchall()
-        database.execute("INSERT INTO chunks_fts(chunks_fts, rank) VALUES ('integrity-check', 1)")
+        for (name,) in database.execute("SELECT name FROM pragma_table_list WHERE type = 'virtual'").fetchall():
+            database.execute(f"INSERT INTO {name}({name}, rank) VALUES ('integrity-check', 1)")
     assert found["integrity_check"] == [("ok",)]
     return found
 

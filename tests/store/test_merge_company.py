@@ -7,12 +7,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import chunk, contents, execute, flat, manifest_of, memory, sqlite_store
+from builders import chunk, contents, execute, fill, flat, manifest_of, membership, memory, sqlite_store
 from contracts.store_contract import Interruption, breaking_off
 from injection import ARRIVING, dry_run, merge, replacement, scene, state
 from msgspec.structs import replace
 
 from ecm_agent.errors import EcmError, MergeConflicts, StoreUnreadable
+from ecm_agent.model.records import Membership
 from ecm_agent.store import connection
 from ecm_agent.store.sqlite import SqliteStore
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecm_agent.model.records import AnyRecord, Batch
+    from ecm_agent.store.base import OnConflict
 
 MODES = ["DELETE", "WAL"]
 ERRORS = [OSError("the network is gone"), sqlite3.OperationalError("another database"), Interruption()]
@@ -150,3 +152,19 @@ def test_without_a_conflict_fail_is_no_obstacle(store: SqliteStore) -> None:
     changes = store.merge(manifest_of([]), [[later]], "fail")
     assert changes.total("updated") == 1
     assert later in contents(store)
+
+
+@pytest.mark.parametrize("policy", ["fail", "theirs"])
+def test_a_distance_that_no_archive_names_is_neither_a_conflict_nor_lost(
+    missing: SqliteStore, policy: OnConflict
+) -> None:
+    """Memberships read off the clusters of an archive that has none of its own say only who belongs to what."""
+    fill(missing, memory())
+    implied: list[Batch] = [[chunk("n1")], [membership("c3", "k2", 0.0), membership("n1", "k2", 0.0)]]
+    manifest = replace(manifest_of(implied), membership_count=None)
+    changes = missing.merge(manifest, implied, policy)
+    assert (changes.total("skipped"), changes.total("added")) == (1, 2)
+    assert [record for record in contents(missing) if isinstance(record, Membership)] == [
+        *memory()[4],
+        membership("n1", "k2", 0.0),
+    ]
