@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from ecm_agent.model.names import ArchiveName
 
-_SCHEMA = """
+_VERSIONS = (
+    """
 CREATE TABLE IF NOT EXISTS proofs (
   destination TEXT NOT NULL, name TEXT NOT NULL, checked_at TEXT NOT NULL, fault TEXT NOT NULL,
   bytes INTEGER NOT NULL, kin TEXT NOT NULL, key TEXT NOT NULL,
@@ -42,7 +43,18 @@ CREATE TABLE IF NOT EXISTS pending (
   PRIMARY KEY (job, archive, destination)
 );
 PRAGMA user_version = 1;
-"""
+""",
+    """
+CREATE TABLE IF NOT EXISTS restores (
+  id INTEGER PRIMARY KEY, store TEXT NOT NULL, source TEXT NOT NULL, safety_archive TEXT NOT NULL,
+  started_at TEXT NOT NULL, finished_at TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS restores_by_store ON restores (store, id);
+PRAGMA user_version = 2;
+""",
+)
+"""What makes a journal of one version out of the one before; the first makes it out of nothing."""
+
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -86,6 +98,20 @@ class Pending(Struct, frozen=True):
     attempts: int
     last_attempt: datetime
     error: str
+
+
+class Restore(Struct, frozen=True):
+    """A change of a store by an archive, and the safety archive of what was there ('' when none was made).
+
+    `finished_at` is empty of one that was killed: whether the store was changed is not known.
+    """
+
+    id: int
+    store: str
+    source: str
+    safety_archive: str
+    started_at: datetime
+    finished_at: datetime | None
 
 
 _RUN = ", ".join(Run.__struct_fields__)
@@ -168,6 +194,27 @@ class History:
         rows = self._run("SELECT * FROM pending WHERE job = ? ORDER BY archive, destination", job)
         return [convert(dict(zip(Pending.__struct_fields__, row, strict=True)), Pending) for row in rows]
 
+    def begin_restore(self, store: Path, source: str, safety_archive: str, at: datetime) -> int:
+        """Remember that a store is about to be changed; give the number to finish or cancel it by."""
+        sql = "INSERT INTO restores (store, source, safety_archive, started_at, finished_at) VALUES (?, ?, ?, ?, '')"
+        return int(self._run(f"{sql} RETURNING id", _store(store), source, safety_archive, at)[0][0])
+
+    def finish_restore(self, number: int, at: datetime) -> None:
+        """Remember that a store was changed."""
+        self._run("UPDATE restores SET finished_at = ? WHERE id = ?", at, number)
+
+    def cancel_restore(self, number: int) -> None:
+        """Remember that a store was not changed."""
+        self._run("DELETE FROM restores WHERE id = ?", number)
+
+    def last_restore(self, store: Path) -> Restore | None:
+        """Give the latest change of a store by an archive."""
+        sql = f"SELECT {', '.join(Restore.__struct_fields__)} FROM restores WHERE store = ? ORDER BY id DESC LIMIT 1"  # noqa: S608 (ours)
+        for row in self._run(sql, _store(store)):
+            fields = dict(zip(Restore.__struct_fields__, row, strict=True))
+            return convert(fields | {"finished_at": fields["finished_at"] or None}, Restore)
+        return None
+
     def _latest(self, job: str, verb: str, condition: str, *values: str, order: str = "DESC") -> Run | None:
         sql = f"SELECT {_RUN} FROM runs WHERE job = ?1 AND verb = ?2 AND {condition} ORDER BY id {order} LIMIT 1"  # noqa: S608 (ours)
         for row in self._run(sql, job, verb, *values):
@@ -196,9 +243,31 @@ class History:
         private_directory(self._path.parent)
         self._path.touch(mode=0o600)
         with closing(sqlite3.connect(self._path, timeout=30)) as journal, journal:
-            if journal.execute("PRAGMA user_version").fetchone() == (0,):
-                journal.executescript(_SCHEMA)
+            (version,) = journal.execute("PRAGMA user_version").fetchone()
+            for script in _VERSIONS[version:]:
+                journal.executescript(script)
             return journal.execute(sql, values).fetchall()
+
+
+class ForgivingHistory(History):
+    """The journal for what must not fail for want of it: while it cannot be used, nothing is known, nothing noted."""
+
+    problem: EcmError | None = None
+    """The last reason why it could not be used."""
+
+    def salt(self) -> bytes:
+        return bytes(next((salt for (salt,) in self._run("SELECT salt FROM salt")), b""))
+
+    def _run(self, sql: str, *values: str | int | datetime) -> list[Any]:
+        try:
+            return super()._run(sql, *values)
+        except EcmError as error:
+            self.problem = error
+            return []
+
+
+def _store(path: Path) -> str:
+    return str(path.resolve())
 
 
 def _storable(value: str | int | datetime) -> str | int:

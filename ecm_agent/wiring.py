@@ -15,7 +15,7 @@ from ecm_agent.destination.local import LocalDestination
 from ecm_agent.destination.retrying import RetryingDestination
 from ecm_agent.destination.s3 import S3Destination
 from ecm_agent.errors import NotFound
-from ecm_agent.history import History
+from ecm_agent.history import ForgivingHistory, History
 from ecm_agent.jobs.job import Context, Job, Verification
 from ecm_agent.jobs.safety import Safety
 from ecm_agent.model.manifest import Selection
@@ -46,6 +46,11 @@ def store(settings: Settings) -> SqliteStore:
 def context(settings: Settings, progress: Progress, password: Secret | None = None) -> Context:
     """Give what every verb needs besides its job."""
     return Context(History(settings.state_dir), SystemClock(), progress, password)
+
+
+def forgiving_history(settings: Settings) -> ForgivingHistory:
+    """Give the journal as restoring and verifying need it: they work without."""
+    return ForgivingHistory(settings.state_dir)
 
 
 def job(settings: Settings, name: str, *, attended: bool = False) -> Job:
@@ -113,7 +118,7 @@ def _destination(settings: Settings, name: str) -> Destination:
     keys = settings.destinations[name]
     if keys.type == "local":
         place = LocalDestination(keys.path)
-        used = any(proof.good for proof in History(settings.state_dir).proofs(place.label).values())
+        used = any(proof.good for proof in forgiving_history(settings).proofs(place.label).values())
         return LocalDestination(keys.path, make=not used)
     return RetryingDestination(S3Destination(keys.options(), staging=settings.state_dir / "staging"))
 

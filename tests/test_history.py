@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecm_agent.errors import EcmError
-from ecm_agent.history import History, Pending, Proof, Run
+from ecm_agent.history import ForgivingHistory, History, Pending, Proof, Run
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
@@ -260,3 +260,23 @@ def test_failures_in_a_row(history: History, runs: list[Run], failures: int) -> 
     for each in runs:
         history.record_run(each)
     assert history.failures_since_success("nightly", "backup") == failures
+
+
+def test_a_forgiving_journal_stops_nothing(state_dir: Path) -> None:
+    """Where the journal cannot be used, the forgiving one knows nothing, takes everything, and keeps the reason."""
+    state_dir.parent.mkdir()
+    state_dir.touch()
+    journal = ForgivingHistory(state_dir)
+    journal.record_proof("local:/a", NAME, GOOD)
+    assert journal.proofs("local:/a") == {}
+    assert journal.salt() == b""
+    assert journal.problem is not None
+    assert str(state_dir / "history.db") in journal.problem.message
+
+
+def test_a_forgiving_journal_is_the_journal(state_dir: Path, history: History) -> None:
+    """Where the journal can be used, the forgiving one is no different."""
+    journal = ForgivingHistory(state_dir)
+    journal.record_proof("local:/a", NAME, GOOD)
+    assert history.proofs("local:/a") == {str(NAME): GOOD}
+    assert (journal.salt(), journal.problem) == (history.salt(), None)

@@ -60,33 +60,28 @@ def export(  # noqa: PLR0913 (one parameter for each option)
             raise SystemExit(PARTIAL)
 
 
-def import_(
+def import_(  # noqa: PLR0913 (one parameter for each option)
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive.", show_default=False)],
     store: options.Store = None,
     config: options.Config = None,
     *,
+    into: options.Into = None,
+    merge: options.Merge = False,
+    on_conflict: options.OnConflict = None,
     dry_run: options.DryRun = False,
     force: options.Force = False,
     no_safety_archive: options.NoSafetyArchive = False,
     json: options.Json = False,
 ) -> None:
-    """Replace what a store holds by what an archive holds, keeping a safety archive of what was there."""
-    from ecm_agent.cli.restoring import restore_from
+    """Replace what a store holds by an archive, or with --merge join the two; what was there is kept."""
+    from ecm_agent.cli.restoring import Wishes, restore_from
     from ecm_agent.jobs.locate import opened_path
 
+    wishes = Wishes(config, store, into, merge, on_conflict, force, dry_run, not no_safety_archive)
     with screen(json=json) as out:
-        settings = settings_of(config, store)
+        settings = wishes.settings()
         with opened_path(file) as archive:
-            restore_from(
-                archive,
-                str(file),
-                settings,
-                out,
-                command="import",
-                dry_run=dry_run,
-                force=force,
-                safety_archive=not no_safety_archive,
-            )
+            restore_from(archive, str(file), settings, out, wishes, command="import")
 
 
 def inspect(
@@ -114,4 +109,9 @@ def _inspect(out: Screen, file: Path, archive: BinaryIO, config: Path | None) ->
     out.summary("inspect", {"archive": str(file), "bytes": size, "encrypted": encrypted}, manifest=manifest)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"init": init, "export": export, "import": import_, "inspect": inspect}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "init": init,
+    "export": export,
+    "import": import_,
+    "inspect": inspect,
+}

@@ -1,29 +1,29 @@
-"""Commands on jobs and their archives: backup, list, verify, restore, rotate, status."""
+"""Commands on jobs and their archives: backup, list, verify, rotate, status."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecm_agent.cli import options, passwords, render
-from ecm_agent.cli.screen import PARTIAL, Screen, exit_code_of, screen
+from ecm_agent.cli.opening import journal, moment
+from ecm_agent.cli.screen import PARTIAL, Screen, exit_code_of, screen, tried
 from ecm_agent.cli.settings import settings_of
 from ecm_agent.errors import EcmError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ecm_agent.config.settings import Settings
+    from ecm_agent.history import History
     from ecm_agent.jobs.attend import Result
     from ecm_agent.jobs.backup import BackedUp
     from ecm_agent.jobs.locate import Located
-    from ecm_agent.model.names import ArchiveName
     from ecm_agent.model.outcome import Outcome
 
 _Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", help="Which jobs.", show_default="all")]
-_Archive = Annotated[
-    str, typer.Argument(metavar="ARCHIVE", help="latest, the name of an archive, or the path of a file.")
-]
 
 
 def backup(
@@ -68,7 +68,7 @@ def list_(config: options.Config = None, from_: options.From = None, *, json: op
         places = wiring.destinations(settings, from_)
         kept, codes = [], list[int]()
         for name, place in places.items():
-            with _tried(out, codes):
+            with tried(out, codes):
                 kept += kept_in(name, place, history)
                 codes.append(0)
         if kept:
@@ -81,9 +81,10 @@ def list_(config: options.Config = None, from_: options.From = None, *, json: op
 
 
 def verify(
-    archive: _Archive = "latest",
+    archive: options.Archive = "latest",
     job: options.JobName = None,
     from_: options.From = None,
+    at: options.At = None,
     config: options.Config = None,
     *,
     all_: Annotated[bool, typer.Option("--all", help="Every archive of the job, in every destination.")] = False,
@@ -94,41 +95,12 @@ def verify(
 
     with screen(json=json) as out:
         settings = settings_of(config)
+        when = moment("--all" if all_ else archive, at, settings)
         if not all_ and is_path(archive):
             _verify_file(out, Path(archive), settings)
-        else:
-            _verify_stored(out, None if all_ else archive, settings, job, from_)
-
-
-def restore(  # noqa: PLR0913 (one parameter for each option)
-    archive: _Archive = "latest",
-    job: options.JobName = None,
-    from_: options.From = None,
-    store: options.Store = None,
-    config: options.Config = None,
-    *,
-    dry_run: options.DryRun = False,
-    force: options.Force = False,
-    no_safety_archive: options.NoSafetyArchive = False,
-    json: options.Json = False,
-) -> None:
-    """Replace what the store holds by a backup, keeping a safety archive of what was there."""
-    from ecm_agent.cli.restoring import restore_from
-
-    with screen(json=json) as out:
-        settings = settings_of(config, store)
-        with _opened(archive, settings, job, from_) as (source, name, file):
-            restore_from(
-                file,
-                source,
-                settings,
-                out,
-                command="restore",
-                dry_run=dry_run,
-                force=force,
-                safety_archive=not no_safety_archive,
-                name=name,
-            )
+            return
+        with journal(out, settings) as history:
+            _verify_stored(out, None if all_ else archive, settings, history, job, from_, when)
 
 
 def rotate(
@@ -144,7 +116,7 @@ def rotate(
         codes: list[int] = []
         chosen = [wiring.job(settings, name) for name in jobs or settings.jobs]
         for job in chosen:
-            with _tried(out, codes, f"Job {job.name!r}" if len(chosen) > 1 else ""):
+            with tried(out, codes, f"Job {job.name!r}" if len(chosen) > 1 else ""):
                 for result in rotate_all(job, wiring.context(settings, Silent()), dry_run=dry_run):
                     out.say(*render.rotated(result, dry_run=dry_run))
                     out.summary("rotate", result, job=job.name, dry_run=dry_run)
@@ -184,53 +156,39 @@ def _verify_file(out: Screen, path: Path, settings: "Settings") -> None:
     out.summary("verify", result, archive=str(path))
 
 
-def _verify_stored(out: Screen, wanted: str | None, settings: "Settings", job: str | None, from_: str | None) -> None:
+def _verify_stored(
+    out: Screen,
+    wanted: str | None,
+    settings: "Settings",
+    history: "History",
+    job: str | None,
+    from_: str | None,
+    at: "datetime | None",
+) -> None:
     """Prove one archive, or with `wanted=None` all of a job's; every one is tried, whatever the others say."""
     from ecm_agent import wiring
     from ecm_agent.jobs.locate import all_of, found
-    from ecm_agent.jobs.progress import Silent
     from ecm_agent.jobs.verify import verify_stored
 
-    history = wiring.context(settings, Silent()).history
     chosen = wiring.job(settings, job or next(iter(settings.jobs)))
     places = wiring.destinations(settings, from_) if from_ else chosen.destinations
     codes: list[int] = []
     located: list[Located] = []
     if wanted is not None:
-        located = [found(wanted, chosen, places, history)]
+        located = [found(wanted, chosen, places, history, at=at)]
     for place in places.values() if wanted is None else ():
-        with _tried(out, codes):
+        with tried(out, codes):
             located += all_of(chosen, place, history)
     password = passwords.to_decrypt(settings)
     for one in located:
-        with _tried(out, codes, str(one)):
+        with tried(out, codes, str(one)):
             with out.progress() as progress:
-                result = verify_stored(one.destination, one.name, wiring.context(settings, progress, password))
+                context = replace(wiring.context(settings, progress, password), history=history)
+                result = verify_stored(one.destination, one.name, context)
             out.say(*render.verified(str(one), result))
             out.summary("verify", result, archive=str(one.name), destination=one.destination.label)
             codes.append(0)
     raise SystemExit(exit_code_of(codes))
-
-
-@contextmanager
-def _opened(
-    archive: str, settings: "Settings", job: str | None, from_: str | None
-) -> Iterator[tuple[str, "ArchiveName | None", BinaryIO]]:
-    """Open the archive somebody means: what to call it, its name in a destination if it is in one, and the file."""
-    from ecm_agent import wiring
-    from ecm_agent.jobs.locate import found, is_path, opened_path
-    from ecm_agent.jobs.progress import Silent
-    from ecm_agent.jobs.verify import opened_stored
-
-    if is_path(archive):
-        with opened_path(Path(archive)) as file:
-            yield archive, None, file
-        return
-    chosen = wiring.job(settings, job or next(iter(settings.jobs)))
-    places = wiring.destinations(settings, from_) if from_ else chosen.destinations
-    one = found(archive, chosen, places, wiring.context(settings, Silent()).history)
-    with opened_stored(one.destination, one.name) as file:
-        yield str(one), one.name, file
 
 
 class _Shown:
@@ -265,21 +223,10 @@ class _Shown:
         self._out.summary("backup", result, exit_code=exit_code)
 
 
-@contextmanager
-def _tried(out: Screen, codes: list[int], what: str = "") -> Iterator[None]:
-    """Report an error of the block, about `what`, and note its exit code, so that what comes next is tried as well."""
-    try:
-        yield
-    except EcmError as error:
-        out.fail(type(error)(f"{what}: {error.message}", hint=error.hint) if what else error)
-        codes.append(error.exit_code)
-
-
 COMMANDS: dict[str, Callable[..., None]] = {
     "backup": backup,
     "list": list_,
     "verify": verify,
-    "restore": restore,
     "rotate": rotate,
     "status": status,
 }

@@ -1,10 +1,13 @@
 """Options that several commands share, declared once."""
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+Archive: TypeAlias = Annotated[
+    str, typer.Argument(metavar="ARCHIVE", help="latest, the name of an archive, or the path of a file.")
+]
 Config: TypeAlias = Annotated[
     Path | None, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.", show_default=False)
 ]
@@ -18,13 +21,39 @@ Force: TypeAlias = Annotated[
     bool, typer.Option("--force", help="Replace a store even by an archive that holds less than all of one.")
 ]
 NoSafetyArchive: TypeAlias = Annotated[
-    bool, typer.Option("--no-safety-archive", help="Make no copy of the store before replacing what it holds.")
+    bool, typer.Option("--no-safety-archive", help="Make no copy of the store before changing what it holds.")
+]
+Merge: TypeAlias = Annotated[
+    bool, typer.Option("--merge", help="Join the archive with what the store holds, instead of replacing it.")
+]
+OnConflict: TypeAlias = Annotated[
+    Literal["ours", "theirs", "fail"] | None,
+    typer.Option(
+        "--on-conflict",
+        help="With --merge: whose record stays where nothing tells which is later (ours: the store's).",
+        show_default="ours",
+    ),
+]
+Into: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--into", metavar="PATH", help="Restore into a new store there, beside the original.", show_default=False
+    ),
 ]
 JobName: TypeAlias = Annotated[
     str | None, typer.Option("--job", "-j", metavar="NAME", help="Which job's.", show_default="the first")
 ]
 From: TypeAlias = Annotated[
     str | None, typer.Option("--from", metavar="NAME", help="Which destination's.", show_default="all of the job's")
+]
+At: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="The newest archive made by then: 2025-03-01 (the end of that day), 2025-03-01T14:30, 12h or 3d ago.",
+        show_default=False,
+    ),
 ]
 WaitLock: TypeAlias = Annotated[
     str,

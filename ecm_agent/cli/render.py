@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecm_agent.model.names import ArchiveName
 from ecm_agent.model.records import RECORD_TYPES
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.deliver import Delivery
     from ecm_agent.jobs.drill import Drilled
     from ecm_agent.jobs.export import Exported
-    from ecm_agent.jobs.restore import Restored
+    from ecm_agent.jobs.opening import Opened, PassedOver
     from ecm_agent.jobs.rotate import Rotation
     from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept, ProvenRestore
     from ecm_agent.jobs.verify import Verified
@@ -171,22 +171,23 @@ def _ended(run: Run | None, zone: ZoneInfo) -> str:
     return f"{moment(run.finished_at, zone)}  {ended}" + (f": {run.message}" if run.message else "")
 
 
-def restored(source: str, store: Path, result: Restored) -> Iterator[str]:
-    what = contents(result.manifest)
-    if result.dry_run:
-        before = counted(result.chunks_before, "chunks")
-        yield f"Would restore {source} ({what}) into {store}, replacing {before}. Nothing was changed: a dry run."
+def passed_over(opened: Opened) -> Iterator[str]:
+    """Say which archive was used, and why no other, or no other copy."""
+    if not opened.passed_over:
         return
-    yield f"Restored {source} into {store}: {what}."
-    for place, values in sorted(result.replaced.no_place.items()):
-        yield f"  left out: {counted(values, 'values')} of {place}, for which the store has no place"
-    if result.safety_archive:
-        undo = shlex.join([_program(), "import", result.safety_archive, "--store", str(store), "--force"])
-        yield f"  What was there before ({counted(result.chunks_before, 'chunks')}) is in {result.safety_archive}"
-        yield f"  To undo: {undo}"
+    yield f"  Used {opened.located}; not used:"
+    for one in opened.passed_over:
+        yield f"    {_which(one, opened)} in {one.destination}: {one.why}"
 
 
-def _program() -> str:
+def _which(one: PassedOver, opened: Opened) -> str:
+    name, used = ArchiveName.parse(one.archive), opened.located.name
+    if name == used:
+        return "another copy of it"
+    return f"the newer {name}" if name and name.created > used.created else one.archive
+
+
+def program() -> str:
     """Name this program as it was called, so that a command in the output can be pasted."""
     return sys.argv[0] if sys.argv[0].rpartition("/")[2] == "ecm-agent" else "ecm-agent"
 

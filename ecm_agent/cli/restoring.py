@@ -1,47 +1,100 @@
-"""What import and restore share: an open archive's records take the place of a store's."""
+"""What import, restore and undo share: an open archive comes into a store, and the report says what became of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from ecm_agent.cli import passwords, render
+from ecm_agent.cli.changes import restored as told
 from ecm_agent.cli.screen import PARTIAL
+from ecm_agent.cli.settings import settings_of
+from ecm_agent.errors import MergeConflicts, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ecm_agent.cli.opening import Stored
     from ecm_agent.cli.screen import Screen
     from ecm_agent.config.settings import Settings
-    from ecm_agent.model.names import ArchiveName
+    from ecm_agent.jobs.restore import Restored
+    from ecm_agent.secret import Secret
+    from ecm_agent.store.base import OnConflict
 
 
-def restore_from(  # noqa: PLR0913 (one parameter for each option)
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks of a restore: into which store, and how."""
+
+    config: Path | None = None
+    store: Path | None = None
+    into: Path | None = None
+    merge: bool = False
+    on_conflict: OnConflict | None = None
+    force: bool = False
+    dry_run: bool = False
+    safety_archive: bool = True
+
+    def settings(self) -> Settings:
+        """Load the configuration, the store of the command line in it. Raises `UsageError` for wishes at odds."""
+        if self.into and (self.store or self.merge):
+            raise UsageError(
+                f"--into makes a new store: it goes with neither {'--store' if self.store else '--merge'} nor a merge.",
+                hint="To change what a store holds, name it with --store.",
+            )
+        if self.on_conflict and not self.merge:
+            raise UsageError("--on-conflict goes with --merge: a replacement has no conflicts.")
+        if self.into and self.into.exists():
+            raise UsageError(
+                f"There is something at {self.into} already.", hint="To replace what it holds: --store PATH"
+            )
+        return settings_of(self.config, self.into or self.store)
+
+
+def restore_from(
     file: BinaryIO,
     source: str,
     settings: Settings,
     out: Screen,
+    wishes: Wishes,
     *,
     command: str,
-    dry_run: bool,
-    force: bool,
-    safety_archive: bool,
-    name: ArchiveName | None = None,
+    stored: Stored | None = None,
 ) -> None:
-    """Restore an open archive, called `source` in messages; end with "partial" when the store has no place for all."""
+    """Restore an open archive, called `source` in messages; end with "partial" when the store does not hold all of it.
+
+    `stored` is given for an archive of a destination, with what the report should say of the way there.
+    """
+    restored = _restored(file, source, settings, out, wishes, stored)
+    out.say(*told(source, settings.store.path, restored, wishes.config))
+    if stored:
+        out.say(*render.passed_over(stored.opened))
+    whence = stored.found() if stored else {"archive": source, "destination": None, "passed_over": []}
+    out.summary(command, restored, **whence, store=str(settings.store.path))
+    if wishes.dry_run and wishes.on_conflict == "fail" and restored.changes and restored.changes.total("conflicts"):
+        raise SystemExit(MergeConflicts.exit_code)
+    if restored.no_place or restored.dropped:
+        raise SystemExit(PARTIAL)
+
+
+def _restored(
+    file: BinaryIO, source: str, settings: Settings, out: Screen, wishes: Wishes, stored: Stored | None
+) -> Restored:
     from ecm_agent import wiring
     from ecm_agent.archive import is_encrypted
-    from ecm_agent.jobs.restore import restore
+    from ecm_agent.jobs.restore import Terms, restore
 
-    password = passwords.to_decrypt(settings) if is_encrypted(file) else passwords.at_hand(settings)
+    if stored:
+        password: Secret | None = stored.password
+    else:
+        password = passwords.to_decrypt(settings) if is_encrypted(file) else passwords.at_hand(settings)
     with out.progress() as progress:
-        restored = restore(
+        return restore(
             file,
             wiring.store(settings),
-            wiring.safety(settings, wanted=safety_archive),
+            wiring.safety(settings, wanted=wishes.safety_archive),
             wiring.context(settings, progress, password),
-            force=force,
-            dry_run=dry_run,
-            name=name,
+            Terms(wishes.merge, wishes.on_conflict or "ours", wishes.force, wishes.dry_run),
+            source=source,
+            name=stored.opened.located.name if stored else None,
         )
-    out.say(*render.restored(source, settings.store.path, restored))
-    out.summary(command, restored, archive=source, store=str(settings.store.path))
-    if restored.replaced.no_place:
-        raise SystemExit(PARTIAL)

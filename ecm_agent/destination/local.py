@@ -48,19 +48,22 @@ class LocalDestination:
         """Take the directory's path as it is: nothing is expanded, nothing is touched.
 
         `make=False` is for one that has been used before: where it is missing now, a disk is not mounted, and a new
-        directory in its place would take backups nobody looks for there.
+        directory in its place would take backups nobody looks for there, and none can be said to be gone.
         """
         self._make = make
         self.path = path
         self.label = f"local:{path}"
 
     def _directory(self) -> Path:
+        self._refuse_unmounted()
+        return private_directory(self.path)
+
+    def _refuse_unmounted(self) -> None:
         if not self._make and not self.path.is_dir():
             raise DestinationUnavailable(
                 f"{self.label} is missing, though archives were stored there.",
                 hint=f"Is the disk mounted? To begin anew: mkdir -p {self.path}",
             )
-        return private_directory(self.path)
 
     def put(self, name: ArchiveName, source: BinaryIO) -> None:
         with ExitStack() as stack:
@@ -75,6 +78,7 @@ class LocalDestination:
 
     def open(self, name: ArchiveName) -> io.BufferedReader:
         with explained(self.label, missing=name):
+            self._refuse_unmounted()
             # O_NONBLOCK: opening a pipe would wait for its writer.
             descriptor = os.open(self.path / str(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -87,6 +91,7 @@ class LocalDestination:
 
     def list(self) -> Listing:
         with explained(self.label):
+            self._refuse_unmounted()
             return in_time_order(self._stored())
 
     def _stored(self) -> Iterator[Stored]:

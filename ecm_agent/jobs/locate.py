@@ -13,10 +13,11 @@ from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from ecm_agent.destination.base import Destination
-    from ecm_agent.history import History
+    from ecm_agent.history import History, Proof
     from ecm_agent.jobs.job import Job
 
 LATEST = "latest"
@@ -24,14 +25,27 @@ LATEST = "latest"
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """An archive in a destination."""
+    """An archive in a destination: proved good there, on record with a fault, or neither."""
 
     name: ArchiveName
     destination: Destination
     verified: bool
+    fault: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} in {self.destination.label}"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What somebody can mean, the best first, and the errors of destinations that may hold something better.
+
+    All copies of one archive stand together: proved ones first, those with a fault on record last, otherwise in the
+    order of the destinations. Which archive comes first depends on what was asked for.
+    """
+
+    copies: list[Located]
+    unasked: list[DestinationRefused]
 
 
 def is_path(wanted: str) -> bool:
@@ -60,18 +74,50 @@ def opened_path(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def found(wanted: str, job: Job, destinations: Mapping[str, Destination], history: History) -> Located:
-    """Find an archive by name, or the latest of a job. Raises `NotFound`."""
-    name = ArchiveName.parse(wanted)
-    return find_named(name, destinations, history) if name else find_latest(job, destinations, history)
+def candidates(
+    wanted: str, job: Job, destinations: Mapping[str, Destination], history: History, *, at: datetime | None = None
+) -> Candidates:
+    """Give every copy of what somebody means: a name, `latest`, or with `at` (aware) the newest made by that time.
+
+    A name may be anywhere, so that no destination is asked before its turn comes. `latest` is the newest archive that
+    was proved good; where none was, simply the newest. This host's archives count; where there are none (a new
+    machine), those of any host. Raises `NotFound`, and the error of a destination that could not be asked where no
+    other holds anything.
+    """
+    if name := ArchiveName.parse(wanted):
+        copies = [_located(name, place, history.proofs(place.label)) for place in destinations.values()]
+        return Candidates(sorted(copies, key=_standing), [])
+    listed, unasked = _every(destinations, history)
+    of_job = [one for one in listed if one.name.job == job.name]
+    own = [one for one in of_job if one.name.host == job.host] or of_job
+    chosen = [one for one in own if at is None or one.name.created <= at]
+    if not chosen:
+        raise unasked[0] if unasked else _nothing(job, destinations, listed, own, at)
+    proved = {one.name for one in chosen if one.verified} if at is None else set()
+    chosen.sort(key=_standing)
+    chosen.sort(key=lambda one: (one.name in proved, one.name.created, str(one.name)), reverse=True)
+    return Candidates(chosen, unasked)
 
 
-def all_of(job: Job, destination: Destination, history: History) -> list[Located]:
-    """Give every archive of a job, of this host, in a destination. Raises `NotFound` when there is none."""
-    every = [archive for archive in _archives(job, destination, history) if archive.name.host == job.host]
-    if not every:
-        raise NotFound(f"There is no archive of job {job.name!r} in {destination.label}.")
-    return every
+def found(
+    wanted: str, job: Job, destinations: Mapping[str, Destination], history: History, *, at: datetime | None = None
+) -> Located:
+    """Find the one archive somebody means, as `candidates` does, guessing nothing.
+
+    A name is found in the first destination that holds it. Raises `NotFound`, and the error of a destination that
+    could not be asked and may hold the archive, or a newer one.
+    """
+    if name := ArchiveName.parse(wanted):
+        return find_named(name, destinations, history)
+    best = candidates(wanted, job, destinations, history, at=at)
+    if best.unasked:
+        raise best.unasked[0]
+    return best.copies[0]
+
+
+def find_latest(job: Job, destinations: Mapping[str, Destination], history: History) -> Located:
+    """Find the latest archive of a job as `found` does."""
+    return found(LATEST, job, destinations, history)
 
 
 def find_named(name: ArchiveName, destinations: Mapping[str, Destination], history: History) -> Located:
@@ -83,8 +129,7 @@ def find_named(name: ArchiveName, destinations: Mapping[str, Destination], histo
     for destination in destinations.values():
         try:
             if any(one.name == name for one in destination.list()):
-                proof = history.proofs(destination.label).get(str(name))
-                return Located(name, destination, verified=proof is not None and proof.good)
+                return _located(name, destination, history.proofs(destination.label))
         except DestinationRefused as error:
             unasked.append(error)
     if unasked:
@@ -92,33 +137,60 @@ def find_named(name: ArchiveName, destinations: Mapping[str, Destination], histo
     raise NotFound(f"There is no archive {name} in {_labels(destinations)}.", hint="See: ecm-agent list")
 
 
-def find_latest(job: Job, destinations: Mapping[str, Destination], history: History) -> Located:
-    """Find the newest archive of a job that was proved good; where none was, simply the newest.
-
-    This host's archives come first; where there are none (a new machine), those of any host count. Raises `NotFound`,
-    and the error of a destination that cannot be asked: it may hold a newer one.
-    """
-    candidates = [archive for destination in destinations.values() for archive in _archives(job, destination, history)]
-    own = [archive for archive in candidates if archive.name.host == job.host] or candidates
-    if not own:
-        raise NotFound(f"There is no archive of job {job.name!r} in {_labels(destinations)}.")
-    return max(own, key=lambda archive: (archive.verified, archive.name.created))
+def all_of(job: Job, destination: Destination, history: History) -> list[Located]:
+    """Give every archive of a job, of this host, in a destination. Raises `NotFound` when there is none."""
+    every = [archive for archive in _held_by(destination, history) if job.owns(archive.name)]
+    if not every:
+        raise NotFound(f"There is no archive of job {job.name!r} in {destination.label}.")
+    return every
 
 
-def _archives(job: Job, destination: Destination, history: History) -> Iterator[Located]:
-    """Give a job's archives in a destination, of any host, oldest first."""
-    good = {name for name, proof in history.proofs(destination.label).items() if proof.good}
-    for name in _listed(destination):
-        if name.job == job.name:
-            yield Located(name, destination, verified=str(name) in good)
+def _every(destinations: Mapping[str, Destination], history: History) -> tuple[list[Located], list[DestinationRefused]]:
+    """Give every archive there is, and the errors of destinations that could not be asked."""
+    listed: list[Located] = []
+    unasked: list[DestinationRefused] = []
+    for destination in destinations.values():
+        try:
+            listed += _held_by(destination, history)
+        except DestinationRefused as error:
+            unasked.append(error)
+    return listed, unasked
 
 
-def _listed(destination: Destination) -> list[ArchiveName]:
+def _held_by(destination: Destination, history: History) -> list[Located]:
     try:
-        return [one.name for one in destination.list()]
+        names = [one.name for one in destination.list()]
     except DestinationRefused as error:
-        hint = f"{error.hint} To leave it out, name another destination: --from NAME"
+        hint = f"To leave it out, name another destination: --from NAME. {error.hint}"
         raise type(error)(error.message, hint=hint.strip()) from error
+    proofs = history.proofs(destination.label)
+    return [_located(name, destination, proofs) for name in names]
+
+
+def _located(name: ArchiveName, destination: Destination, proofs: Mapping[str, Proof]) -> Located:
+    proof = proofs.get(str(name))
+    return Located(name, destination, verified=proof is not None and proof.good, fault=proof.fault if proof else "")
+
+
+def _standing(one: Located) -> tuple[bool, bool]:
+    return (not one.verified, bool(one.fault))
+
+
+def _nothing(
+    job: Job,
+    destinations: Mapping[str, Destination],
+    listed: list[Located],
+    own: list[Located],
+    at: datetime | None,
+) -> NotFound:
+    where = f"of job {job.name!r} in {_labels(destinations)}"
+    if at and own:
+        oldest = min(own, key=lambda one: one.name.created).name
+        made = at.astimezone(job.timezone).isoformat(timespec="seconds")
+        return NotFound(f"There is no archive {where} made by {made}.", hint=f"The oldest there is {oldest}.")
+    others = sorted({one.name.job for one in listed})
+    hint = f"There are archives of {', '.join(map(repr, others))}; restore one by its name: ecm-agent list"
+    return NotFound(f"There is no archive {where}.", hint=hint if others else "")
 
 
 def _labels(destinations: Mapping[str, Destination]) -> str:

@@ -2,36 +2,63 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
 
 from ecm_agent.archive import open_archive
-from ecm_agent.errors import UsageError
+from ecm_agent.errors import MergeConflicts, UsageError
 from ecm_agent.jobs.progress import followed
+from ecm_agent.jobs.safety import undoable
 from ecm_agent.jobs.verify import refuse_another_time
 from ecm_agent.model.manifest import Manifest
-from ecm_agent.store.base import Replaced
+from ecm_agent.store.base import Changes, OnConflict, Replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from ecm_agent.archive import Archive
     from ecm_agent.jobs.job import Context
-    from ecm_agent.jobs.safety import Safety
+    from ecm_agent.jobs.safety import Safety, Undoable
     from ecm_agent.model.names import ArchiveName
-    from ecm_agent.model.records import Batch
     from ecm_agent.store.base import MemoryStore
 
 
+class Terms(Struct, frozen=True):
+    """How an archive is to come into a store: in its place, or with `merge` joined with it.
+
+    `force` lets an archive that is less than all of a store take its place. With `dry_run` nothing is changed.
+    """
+
+    merge: bool = False
+    on_conflict: OnConflict = "ours"
+    force: bool = False
+    dry_run: bool = False
+
+
 class Restored(Struct, frozen=True):
-    """What a restore did, or with `dry_run` would do."""
+    """What a restore did, or with `dry_run` would do.
+
+    `replaced` says what a replacement wrote; `changes` what a merge did, or what either would do.
+    """
 
     manifest: Manifest
-    replaced: Replaced
-    chunks_before: int
-    safety_archive: str | None
+    merge: bool
     dry_run: bool
+    chunks_before: int
+    replaced: Replaced | None = None
+    changes: Changes | None = None
+    safety_archive: str | None = None
+    undoable: bool = False
+
+    @property
+    def no_place(self) -> dict[str, int]:
+        """Values the store has no place for, by `table` or `table.column`."""
+        found = self.replaced or self.changes
+        return found.no_place if found else {}
+
+    @property
+    def dropped(self) -> int:
+        """How many records refer to records that are nowhere, or belong in a table that the store lacks."""
+        return self.changes.total("dropped") if self.changes else 0
 
 
 def restore(
@@ -39,31 +66,56 @@ def restore(
     store: MemoryStore,
     safety: Safety,
     context: Context,
+    terms: Terms,
     *,
-    force: bool,
-    dry_run: bool,
+    source: str,
     name: ArchiveName | None = None,
 ) -> Restored:
-    """Replace what a store holds by what an archive holds.
+    """Let what an archive holds take the place of what a store holds, or join it.
 
     In order: the archive is authenticated, the store is locked against other writers, a safety archive of it is made
-    and proved, and one transaction replaces everything: nothing can be written to the store between the two. Whatever
-    fails, the store is as it was. `name` is the one the archive lies under in a destination, which must fit it.
-    Raises `DecryptionFailed`, `ArchiveInvalid`, `StoreUnreadable`, and `UsageError` for an archive that holds less
-    than its store did, unless `force`.
+    and proved, and one transaction changes everything: nothing can be written to the store between the two. Whatever
+    fails, the store is as it was. `source` is what the archive is called on record; `name` is the one it lies under in
+    a destination, which must fit it.
+    Raises `DecryptionFailed`, `ArchiveInvalid`, `StoreUnreadable`, `MergeConflicts`, and `UsageError` for a replacement
+    by an archive that holds less than its store did, unless `force`.
     """
     archive = open_archive(file, context.password)
     if name:
         refuse_another_time(archive.manifest, name)
     before = store.chunk_count()
-    if before and not force:
+    if before and not (terms.force or terms.merge):
         _refuse_lesser(archive.manifest, before)
-    batches = followed(context.progress, f"Restoring {store.path}", archive.manifest, archive.batches())
-    if dry_run:
-        return Restored(archive.manifest, _counted(batches), before, None, dry_run)
-    saved: list[str] = []
-    replaced = store.replace(archive.manifest, batches, lambda: saved.extend(safety.save(store, context)))
-    return Restored(archive.manifest, replaced, before, saved[0] if saved else None, dry_run)
+    if terms.dry_run:
+        return Restored(archive.manifest, terms.merge, True, before, None, _planned(archive, store, terms, context))
+    with undoable(store, source, safety, context) as change:
+        replaced, changes = _carried_out(archive, store, terms, context, change)
+    made = change.archive or None
+    return Restored(archive.manifest, terms.merge, False, before, replaced, changes, made, undoable=change.on_record)
+
+
+def _planned(archive: Archive, store: MemoryStore, terms: Terms, context: Context) -> Changes:
+    batches = followed(context.progress, f"Comparing with {store.path}", archive.manifest, archive.batches())
+    if terms.merge:
+        return store.merge(archive.manifest, batches, terms.on_conflict, dry_run=True)
+    return store.compare(archive.manifest, batches)
+
+
+def _carried_out(
+    archive: Archive, store: MemoryStore, terms: Terms, context: Context, change: Undoable
+) -> tuple[Replaced | None, Changes | None]:
+    if not terms.merge:
+        batches = followed(context.progress, f"Restoring {store.path}", archive.manifest, archive.batches())
+        return store.replace(archive.manifest, batches, change.prepare), None
+    batches = followed(context.progress, f"Merging into {store.path}", archive.manifest, archive.batches())
+    try:
+        changes = store.merge(archive.manifest, batches, terms.on_conflict, prepare=change.prepare)
+    except MergeConflicts:
+        change.drop()
+        raise
+    if changes.none:
+        change.drop()
+    return None, changes
 
 
 def _refuse_lesser(manifest: Manifest, before: int) -> None:
@@ -78,12 +130,5 @@ def _refuse_lesser(manifest: Manifest, before: int) -> None:
         return
     raise UsageError(
         f"The store holds {before} chunks, and {why}: replacing one by the other would lose memory.",
-        hint="Restore into a new store with --store PATH, or insist with --force.",
+        hint="Join the two with --merge, restore beside it with --into PATH, or insist with --force.",
     )
-
-
-def _counted(batches: Iterable[Batch]) -> Replaced:
-    rows: Counter[str] = Counter()
-    for batch in batches:
-        rows[batch[0].section] += len(batch)
-    return Replaced(dict(rows), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from ecm_agent.model.manifest import Selection
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from ecm_agent.jobs.job import Context
@@ -29,13 +31,13 @@ class Safety(Struct, frozen=True):
     directory: Path | None
     host: str
 
-    def save(self, store: MemoryStore, context: Context) -> list[str]:
+    def save(self, store: MemoryStore, context: Context) -> str:
         """Write and prove an archive of the whole store: encrypted with the password at hand, else private.
 
-        Gives its path; none where there is nothing to save, or no archive is wanted.
+        Gives its path; '' where there is nothing to save, or no archive is wanted.
         """
-        if self.directory is None or not store.exists() or _is_empty(store):
-            return []
+        if self.directory is None or _is_empty(store):
+            return ""
         now = context.clock.now().replace(microsecond=0)
         try:
             path = self._free_path(private_directory(self.directory), now, encrypted=context.password is not None)
@@ -47,13 +49,75 @@ class Safety(Struct, frozen=True):
                 f"No safety archive can be written in {self.directory}: {error.strerror}; the store was not touched.",
                 hint="Make room there, or go without one: --no-safety-archive",
             ) from error
-        return [str(path)]
+        return str(path)
 
     def _free_path(self, directory: Path, now: datetime, *, encrypted: bool) -> Path:
         """Name a safety archive made now; of two restores in one second, each keeps what it replaced."""
         names = (str(ArchiveName("safety", self.host, now + timedelta(seconds=n))) for n in count())
         paths = (directory / (name if encrypted else name.removesuffix(".ecm") + ".json") for name in names)
         return next(path for path in paths if not path.exists())
+
+
+class Undoable:
+    """A change of a store by an archive that is on record, so that it can be undone."""
+
+    def __init__(self, store: MemoryStore, source: str, safety: Safety, context: Context) -> None:
+        self._store = store
+        self._source = source
+        self._safety = safety
+        self._context = context
+        self._number: int | None = None
+        self.archive = ""
+        """The safety archive's path, once there is one."""
+
+    @property
+    def on_record(self) -> bool:
+        """Whether `undo` will know of it."""
+        return self._number is not None
+
+    def prepare(self) -> None:
+        """Keep what is there, if anything is. To be called when nobody else can write to the store any more."""
+        if not self._store.exists():
+            return
+        self.archive = self._safety.save(self._store, self._context)
+        with suppress(EcmError):  # a restore must not fail for want of notes: the report names the archive as well
+            now = self._context.clock.now()
+            self._number = self._context.history.begin_restore(self._store.path, self._source, self.archive, now)
+
+    def finish(self) -> None:
+        """Put on record that the store was changed."""
+        if self._number is not None:
+            with suppress(EcmError):
+                self._context.history.finish_restore(self._number, self._context.clock.now())
+
+    def cancel(self) -> None:
+        """Put on record that it was not."""
+        if self._number is not None:
+            with suppress(EcmError):
+                self._context.history.cancel_restore(self._number)
+            self._number = None
+
+    def drop(self) -> None:
+        """Forget a change that turned out to be none, and the safety archive with it."""
+        self.cancel()
+        if self.archive:
+            Path(self.archive).unlink(missing_ok=True)
+            self.archive = ""
+
+
+@contextmanager
+def undoable(store: MemoryStore, source: str, safety: Safety, context: Context) -> Iterator[Undoable]:
+    """Put what the block does to a store on record, so that `undo` can take it back; `source` is what it restores.
+
+    The block calls `prepare` of what it is given. Whatever it raises means that the store was not changed.
+    """
+    change = Undoable(store, source, safety, context)
+    try:
+        yield change
+    except BaseException:
+        change.cancel()
+        raise
+    change.finish()
 
 
 def _is_empty(store: MemoryStore) -> bool:

@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ORDER = [
-    *("init", "export", "import", "inspect", "backup", "list", "verify", "restore", "rotate", "status", "drill"),
+    *(
+        "init",
+        "export",
+        "import",
+        "inspect",
+        "backup",
+        "list",
+        "verify",
+        "rotate",
+        "status",
+        "drill",
+        "restore",
+        "undo",
+    ),
     *("run", "demo", "config check", "config show", "config schema", "destination test"),
 ]
 

@@ -16,12 +16,11 @@ from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.backup import BackedUp
 from ecm_agent.jobs.deliver import Delivery
 from ecm_agent.jobs.export import Exported
-from ecm_agent.jobs.restore import Restored
 from ecm_agent.jobs.rotate import Rotation
 from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept, ProvenRestore
 from ecm_agent.model.manifest import Manifest
 from ecm_agent.retention import Candidate, Decision
-from ecm_agent.store.base import Oddity, Replaced
+from ecm_agent.store.base import Oddity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -178,28 +177,6 @@ def test_the_status_hides_nothing() -> None:
     assert new.well
     assert "last run      never" in text(render.status([new], BERLIN))
     assert "last proven restore: never" in text(render.status([new], BERLIN))
-
-
-def test_the_undo_can_be_pasted() -> None:
-    """A restore names the one command that undoes it, quoted for the shell, and what found no place."""
-    replaced = Replaced({"chunks": 5}, {"edges.mood": 1})
-    result = Restored(MANIFEST, replaced, 3, "/state dir/safety.ecm", dry_run=False)
-    lines = list(render.restored("m.ecm", Path("/my store/memory.db"), result))
-    assert lines == [
-        "Restored m.ecm into /my store/memory.db: 5 chunks, 1 edge.",
-        "  left out: 1 value of edges.mood, for which the store has no place",
-        "  What was there before (3 chunks) is in /state dir/safety.ecm",
-        "  To undo: ecm-agent import '/state dir/safety.ecm' --store '/my store/memory.db' --force",
-    ]
-
-
-def test_a_dry_restore_says_that_nothing_happened() -> None:
-    """A dry run tells what would come and go, in the conditional."""
-    result = Restored(MANIFEST, Replaced({}, {}), 1, None, dry_run=True)
-    (line,) = render.restored("m.ecm", Path("m.db"), result)
-    assert (
-        line == "Would restore m.ecm (5 chunks, 1 edge) into m.db, replacing 1 chunk. Nothing was changed: a dry run."
-    )
 
 
 def test_an_archive_says_what_it_lacks() -> None:

@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from ecm_agent.cli import backups
-from ecm_agent.cli.screen import Screen, exit_code_of, screen
+from ecm_agent.cli.screen import Screen, exit_code_of, screen, tried
 from ecm_agent.errors import ArchiveInvalid, EcmError, NotFound
 from ecm_agent.model.manifest import Manifest
 
@@ -105,7 +104,7 @@ def test_one_failure_does_not_stop_the_next(capsys: pytest.CaptureFixture[str]) 
     codes: list[int] = []
     out = Screen(json=False)
     for error in (None, NotFound("It is gone.", hint="Look elsewhere."), EcmError("It failed.")):
-        with backups._tried(out, codes, "Job 'nightly'"):
+        with tried(out, codes, "Job 'nightly'"):
             if error:
                 raise error
             codes.append(0)

@@ -256,8 +256,9 @@ def test_a_directory_that_was_used_and_is_gone_is_not_made_anew(tmp_path: Path) 
     place = LocalDestination(tmp_path / "disk", make=False)
     with pytest.raises(DestinationUnavailable, match="missing, though archives were stored there"):
         place.put(archive_name(), io.BytesIO(b"archive"))
-    with pytest.raises(DestinationUnavailable):
-        place.check()
+    for attempt in (place.check, place.list, lambda: place.open(archive_name())):
+        with pytest.raises(DestinationUnavailable, match="missing"):
+            attempt()
     assert not (tmp_path / "disk").exists()
     (tmp_path / "disk").mkdir()
     place.put(archive_name(), io.BytesIO(b"archive"))

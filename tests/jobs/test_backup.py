@@ -28,7 +28,7 @@ from ecm_agent.jobs import backup as backup_module
 from ecm_agent.jobs.backup import BackedUp, backup
 from ecm_agent.jobs.compare import differences
 from ecm_agent.jobs.export import Exported, export
-from ecm_agent.jobs.restore import restore
+from ecm_agent.jobs.restore import Terms, restore
 from ecm_agent.jobs.safety import Safety
 from ecm_agent.jobs.verify import verify
 from ecm_agent.lock import held
@@ -115,7 +115,7 @@ def test_what_is_put_is_what_was_proved(at: Workplace) -> None:
     result = backup(at.job(), at.context())
     stored = io.BytesIO(at.memory.archives[the_archive(result)])
     again = SqliteStore(at.home / "again.db")
-    restore(stored, again, Safety(None, "laptop"), at.context(), force=False, dry_run=False)
+    restore(stored, again, Safety(None, "laptop"), at.context(), Terms(), source="stored")
     assert differences(at.store, again) == {}
     assert verify(stored, PASSWORD).manifest == result.exported.manifest
 

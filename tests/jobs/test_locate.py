@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from fakes import FaultyDestination, MemoryDestination
 from workplace import archive
 
 from ecm_agent.errors import ArchiveInvalid, DestinationUnavailable, NotFound
-from ecm_agent.jobs.locate import all_of, find_latest, found, is_path, opened_path
+from ecm_agent.jobs.locate import Located, all_of, candidates, find_latest, found, is_path, opened_path
 
 if TYPE_CHECKING:
     from workplace import Workplace
@@ -105,6 +105,72 @@ def test_a_destination_out_of_reach_hides_no_archive_that_was_named(at: Workplac
     assert found(str(day(1)), at.job(), places, at.history).destination is at.memory
     with pytest.raises(DestinationUnavailable, match="No route"):
         found(str(day(2)), at.job(), places, at.history)
+
+
+def told(copies: list[Located]) -> list[tuple[ArchiveName, str]]:
+    return [(one.name, one.destination.label) for one in copies]
+
+
+def test_copies_stand_together_best_first(at: Workplace) -> None:
+    """Candidates for the latest: proved archives by age, of each its proved copy, an unproved, a faulty one; others."""
+    more, third = MemoryDestination("more:"), MemoryDestination("third:")
+    at.plant(day(1))
+    at.plant(day(2), fault="damaged")
+    at.plant(day(2), proved=False, destination=more)
+    at.plant(day(2), destination=third)
+    at.plant(day(3), proved=False)
+    found = candidates("latest", at.job(), {"a": at.memory, "b": more, "c": third}, at.history)
+    assert told(found.copies) == [
+        (day(2), "third:"),
+        (day(2), "more:"),
+        (day(2), "memory:"),
+        (day(1), "memory:"),
+        (day(3), "memory:"),
+    ]
+    assert [one.fault for one in found.copies] == ["", "", "damaged", "", ""]
+
+
+def test_by_time_the_newest_counts_proved_or_not(at: Workplace) -> None:
+    """With a time, the archives made by then are candidates, newest first, that moment's own included."""
+    for number in (1, 2, 4):
+        at.plant(day(number))
+    at.plant(day(3), proved=False)
+    at.plant(day(3, host="server"))
+    places = {"a": at.memory}
+    found = candidates("latest", at.job(), places, at.history, at=day(3).created)
+    assert told(found.copies) == [(day(number), "memory:") for number in (3, 2, 1)]
+    with pytest.raises(NotFound, match=r"made by 2025-01-31T23:59:59\+00:00") as caught:
+        candidates("latest", at.job(), places, at.history, at=day(1).created - timedelta(seconds=1))
+    assert str(day(1)) in caught.value.hint
+
+
+def test_of_a_name_every_destination_is_a_candidate(at: Workplace) -> None:
+    """A named archive may be anywhere: no destination is asked beforehand, and where it was proved comes first."""
+    gone = FaultyDestination(MemoryDestination("gone:"), {"list": [DestinationUnavailable("No route.")]})
+    at.plant(day(1))
+    found = candidates(str(day(1)), at.job(), {"a": gone, "b": at.memory}, at.history)
+    assert (told(found.copies), found.unasked) == ([(day(1), "memory:"), (day(1), "gone:")], [])
+
+
+def test_candidates_come_from_those_that_can_be_asked(at: Workplace) -> None:
+    """A destination that cannot be asked is told of; where no other holds an archive, its error is the error."""
+    error = DestinationUnavailable("No route.")
+    gone = FaultyDestination(MemoryDestination("gone:"), {"list": [error, error]})
+    places: dict[str, Destination] = {"a": gone, "b": at.memory}
+    with pytest.raises(DestinationUnavailable, match="No route"):
+        candidates("latest", at.job(), places, at.history)
+    at.plant(day(1))
+    found = candidates("latest", at.job(), places, at.history)
+    assert told(found.copies) == [(day(1), "memory:")]
+    assert [one.message for one in found.unasked] == ["No route."]
+
+
+def test_archives_of_other_jobs_are_hinted_at(at: Workplace) -> None:
+    """Where only other jobs have archives, as on a new machine without the old configuration, the error names them."""
+    at.plant(day(1, job="weekly"))
+    with pytest.raises(NotFound) as caught:
+        candidates("latest", at.job(), {"a": at.memory}, at.history)
+    assert "'weekly'; restore one by its name" in caught.value.hint
 
 
 def test_latest_is_not_guessed_with_a_destination_out_of_reach(at: Workplace) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from ecm_agent.errors import (
 from ecm_agent.jobs import safety as safety_module
 from ecm_agent.jobs.compare import differences
 from ecm_agent.jobs.export import export
-from ecm_agent.jobs.restore import Restored, restore
+from ecm_agent.jobs.restore import Restored, Terms, restore
 from ecm_agent.jobs.safety import Safety
 from ecm_agent.jobs.verify import verify
 from ecm_agent.model.manifest import Manifest, Selection
@@ -66,7 +67,8 @@ def into(
     dry_run: bool = False,
 ) -> Restored:
     safety = Safety(at.state_dir / "safety", "laptop")
-    return restore(archive, store, safety, at.context(password), force=force, dry_run=dry_run)
+    terms = Terms(force=force, dry_run=dry_run)
+    return restore(archive, store, safety, at.context(password), terms, source="memory.ecm")
 
 
 @pytest.fixture
@@ -138,7 +140,7 @@ def test_nothing_needs_no_safety_archive(at: Workplace, there: str) -> None:
 def test_going_without_a_safety_archive_is_possible(at: Workplace, target: SqliteStore) -> None:
     """Where none is wanted, none is made."""
     safety = Safety(None, "laptop")
-    result = restore(exported(at.store), target, safety, at.context(), force=False, dry_run=False)
+    result = restore(exported(at.store), target, safety, at.context(), Terms(), source="memory.ecm")
     assert result.safety_archive is None
     assert differences(at.store, target) == {}
 
@@ -228,7 +230,7 @@ def test_less_than_a_store_needs_force(
     before = sha256(target.path)
     with pytest.raises(UsageError, match=why) as caught:
         into(target, archive, at, dry_run=dry_run)
-    assert "--store" in caught.value.hint
+    assert "--into" in caught.value.hint
     assert "--force" in caught.value.hint
     assert sha256(target.path) == before
     result = into(target, archive, at, force=True, dry_run=dry_run)
@@ -253,7 +255,13 @@ def test_a_dry_run_changes_nothing(at: Workplace, target: SqliteStore) -> None:
     done = into(target, archive, at)
     assert planned.dry_run
     assert planned.safety_archive is None
-    assert planned.replaced.records == done.replaced.records
+    assert planned.changes
+    assert done.replaced
+    came: Counter[str] = Counter()
+    for one in planned.changes.tallies:
+        came[one.section] += one.added + one.updated + one.skipped
+    assert came == done.replaced.records
+    assert planned.changes.total("removed", "chunks") == 0
     assert (planned.chunks_before, planned.manifest) == (done.chunks_before, done.manifest)
 
 

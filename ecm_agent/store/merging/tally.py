@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ecm_agent.model.records import RECORD_TYPES
 from ecm_agent.store.base import Changes, Conflict, Oddity, Tally
 from ecm_agent.store.reading import row_name
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = 20
 """How many conflicts and dropped records are named; all are counted."""
+
+
+_SECTIONS = [kind.section for kind in RECORD_TYPES]
 
 
 class Count:
@@ -45,12 +49,13 @@ class Count:
             self._dropped.append(found)
 
     def changes(self, no_place: Mapping[str, int]) -> Changes:
-        """Sum up: a tally for each section and project, in the order in which they were first met."""
+        """Sum up: a tally for each section and project, in the order of an archive's sections and of names."""
         tallies: dict[tuple[str, str | None], Tally] = {}
         for (section, project, fate), records in self._fates.items():
             tally = tallies.setdefault((section, project), Tally(section, project))
             setattr(tally, fate, records)
-        return Changes(list(tallies.values()), self._conflicts, self._dropped, dict(no_place))
+        in_order = sorted(tallies.values(), key=lambda one: (_SECTIONS.index(one.section), one.project or ""))
+        return Changes(in_order, self._conflicts, self._dropped, dict(no_place))
 
 
 def project_name(slug: SqlValue) -> str | None:

@@ -1,0 +1,71 @@
+"""What became of a store, or would: the words for import, restore, merge and undo."""
+
+from __future__ import annotations
+
+import shlex
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from ecm_agent.cli.render import contents, counted, program, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ecm_agent.jobs.restore import Restored
+    from ecm_agent.store.base import Changes, Fate, Tally
+
+_ALWAYS: dict[bool, tuple[Fate, ...]] = {
+    True: ("added", "updated", "skipped", "folded", "conflicts"),
+    False: ("added", "updated", "skipped", "removed"),
+}
+"""The columns of the table: of a merge, and of a replacement."""
+
+
+def restored(source: str, store: Path, result: Restored, config: Path | None) -> Iterator[str]:
+    what, before = contents(result.manifest), counted(result.chunks_before, "chunks")
+    if result.dry_run:
+        how = "merge" if result.merge else "restore"
+        there = f"which holds {before}" if result.merge else f"replacing {before}"
+        yield f"Would {how} {source} ({what}) into {store}, {there}. Nothing was changed: a dry run."
+    else:
+        yield f"{'Merged' if result.merge else 'Restored'} {source} into {store}: {what}."
+    if result.changes:
+        if result.changes.none and not result.dry_run:
+            yield "  The store knew all of it already: nothing was changed."
+        yield from _changes(result.changes, merge=result.merge)
+    for place, values in sorted(result.no_place.items()):
+        yield f"  left out: {counted(values, 'values')} of {place}, for which the store has no place"
+    if result.safety_archive:
+        yield f"  What was there before ({before}) is in {result.safety_archive}"
+        yield f"  To undo: {_undo(result, store, config)}"
+
+
+def _undo(result: Restored, store: Path, config: Path | None) -> str:
+    words = ["undo"] if result.undoable else ["import", result.safety_archive or "", "--force"]
+    words += ["--store", str(store)] + (["--config", str(config)] if config else [])
+    return shlex.join([program(), *words])
+
+
+def _changes(changes: Changes, *, merge: bool) -> Iterator[str]:
+    fates = [*_ALWAYS[merge]] + (["dropped"] if changes.total("dropped") else [])
+    yield from _table("SECTION", [(one.section, one) for one in changes.tallies], fates)
+    by_project = [(repr(one.project), one) for one in changes.tallies if one.project is not None]
+    by_project.sort(key=itemgetter(0))
+    if by_project:
+        yield from _table("PROJECT", by_project, fates)
+    for one in changes.conflicts:
+        whose = f" of project {one.project!r}" if one.project is not None else ""
+        yield f"  conflict: {one.section} {one.record}{whose} differs in {', '.join(one.columns)}"
+    for gone in changes.dropped:
+        yield f"  dropped: {gone.table} {gone.row} {gone.found.removesuffix('; dropped')}"
+
+
+def _table(title: str, named: list[tuple[str, Tally]], fates: list[Fate]) -> Iterator[str]:
+    """Sum up by name."""
+    sums: dict[str, list[int]] = {}
+    for name, tally in named:
+        row = sums.setdefault(name, [0] * len(fates))
+        sums[name] = [total + getattr(tally, fate) for total, fate in zip(row, fates, strict=True)]
+    rows = [(name, *map(str, row)) for name, row in sums.items() if any(row)]
+    yield from (f"  {line}" for line in table((title, *(fate.upper() for fate in fates)), rows))

@@ -1,0 +1,83 @@
+"""What became of a store is told in words that can be checked, and pasted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import builders
+
+from ecm_agent.cli.changes import restored
+from ecm_agent.jobs.restore import Restored
+from ecm_agent.store.base import Changes, Conflict, Oddity, Replaced, Tally
+
+MANIFEST = builders.manifest_of([[builders.chunk("c1")], [builders.edge("e1", "c1", "c1")]])
+CHANGES = Changes(
+    [
+        Tally("chunks", "tide-tables", added=2, skipped=1, conflicts=1),
+        Tally("chunks", "", updated=1),
+        Tally("edges", "tide-tables", added=4, folded=3, dropped=1),
+        Tally("clusters", None, skipped=1),
+    ],
+    [Conflict("chunks", "c1", ["content", "tool_use_count"], "tide-tables"), Conflict("clusters", "k1", ["name"])],
+    [Oddity("edges", "e9", "refers to a record that is neither in the archive nor in the store; dropped")],
+    {"vector_clocks": 2},
+)
+
+
+def test_the_undo_can_be_pasted() -> None:
+    """A restore names the one command that undoes it, quoted for the shell, and what found no place."""
+    replaced = Replaced({"chunks": 5}, {"edges.mood": 1})
+    result = Restored(
+        MANIFEST,
+        merge=False,
+        dry_run=False,
+        chunks_before=3,
+        replaced=replaced,
+        safety_archive="/safe.ecm",
+        undoable=True,
+    )
+    assert list(restored("m.ecm", Path("/my store/memory.db"), result, Path("my.yaml"))) == [
+        "Restored m.ecm into /my store/memory.db: 1 chunk, 1 edge.",
+        "  left out: 1 value of edges.mood, for which the store has no place",
+        "  What was there before (3 chunks) is in /safe.ecm",
+        "  To undo: ecm-agent undo --store '/my store/memory.db' --config my.yaml",
+    ]
+
+
+def test_without_a_journal_the_safety_archive_itself_undoes() -> None:
+    """Where the restore could not be put on record, the command names the file."""
+    result = Restored(MANIFEST, merge=False, dry_run=False, chunks_before=3, safety_archive="/state dir/safe.ecm")
+    *_, last = restored("m.ecm", Path("m.db"), result, None)
+    assert last == "  To undo: ecm-agent import '/state dir/safe.ecm' --force --store m.db"
+
+
+def test_a_merge_is_told_by_section_and_by_project() -> None:
+    """The tables sum up by section and by project; conflicts and dropped records are named, never what they hold."""
+    result = Restored(MANIFEST, merge=True, dry_run=False, chunks_before=3, changes=CHANGES)
+    assert list(restored("m.ecm", Path("m.db"), result, None)) == [
+        "Merged m.ecm into m.db: 1 chunk, 1 edge.",
+        "  SECTION   ADDED  UPDATED  SKIPPED  FOLDED  CONFLICTS  DROPPED",
+        "  chunks    2      1        1        0       1          0",
+        "  edges     4      0        0        3       0          1",
+        "  clusters  0      0        1        0       0          0",
+        "  PROJECT        ADDED  UPDATED  SKIPPED  FOLDED  CONFLICTS  DROPPED",
+        "  ''             0      1        0        0       0          0",
+        "  'tide-tables'  6      0        1        3       1          1",
+        "  conflict: chunks c1 of project 'tide-tables' differs in content, tool_use_count",
+        "  conflict: clusters k1 differs in name",
+        "  dropped: edges e9 refers to a record that is neither in the archive nor in the store",
+        "  left out: 2 values of vector_clocks, for which the store has no place",
+    ]
+
+
+def test_a_dry_restore_says_that_nothing_happened() -> None:
+    """A dry run tells what would come and go, in the conditional."""
+    plan = Changes([Tally("chunks", "tide-tables", added=1, removed=1)], [], [], {})
+    result = Restored(MANIFEST, merge=False, dry_run=True, chunks_before=1, changes=plan)
+    assert list(restored("m.ecm", Path("m.db"), result, None)) == [
+        "Would restore m.ecm (1 chunk, 1 edge) into m.db, replacing 1 chunk. Nothing was changed: a dry run.",
+        "  SECTION  ADDED  UPDATED  SKIPPED  REMOVED",
+        "  chunks   1      0        0        1",
+        "  PROJECT        ADDED  UPDATED  SKIPPED  REMOVED",
+        "  'tide-tables'  1      0        0        1",
+    ]

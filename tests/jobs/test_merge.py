@@ -1,0 +1,164 @@
+"""merge and undo as jobs: what is kept before, what is on record after, and the way back."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import builders
+import pytest
+from workplace import PASSWORD, Workplace
+
+from ecm_agent.errors import ArchiveInvalid, MergeConflicts, NotFound
+from ecm_agent.jobs.export import export
+from ecm_agent.jobs.restore import Restored, Terms, restore
+from ecm_agent.jobs.safety import Safety
+from ecm_agent.jobs.undo import to_undo
+from ecm_agent.model.manifest import Selection
+from ecm_agent.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from ecm_agent.store.base import MemoryStore, OnConflict
+
+MADE = datetime(2025, 2, 1, tzinfo=UTC)
+
+
+def archive_of(store: SqliteStore) -> io.BytesIO:
+    file = io.BytesIO()
+    export(store, Selection(), file, password=PASSWORD, compression="none", created=MADE)
+    return file
+
+
+@pytest.fixture
+def there(at: Workplace) -> SqliteStore:
+    """Make a store that shares chunks with the workplace's own, one of which differs, and has one more."""
+    store = SqliteStore(at.home / "there.db")
+    batches = builders.memory()
+    batches[0] = [builders.chunk("c3", content="what was there before"), builders.chunk("c1"), builders.chunk("c9")]
+    builders.fill(store, batches)
+    return store
+
+
+def merge(
+    at: Workplace, store: MemoryStore, archive: BinaryIO, on_conflict: OnConflict = "ours", *, dry_run: bool = False
+) -> Restored:
+    safety, terms = Safety(at.state_dir / "safety", "laptop"), Terms(True, on_conflict, dry_run=dry_run)
+    return restore(archive, store, safety, at.context(), terms, source="memory.ecm")
+
+
+def undo(at: Workplace, store: MemoryStore) -> Restored:
+    last = to_undo(store, at.history)
+    with Path(last.safety_archive).open("rb") as file:
+        safety = Safety(at.state_dir / "safety", "laptop")
+        return restore(file, store, safety, at.context(), Terms(force=True), source=last.safety_archive)
+
+
+def safety_archives(at: Workplace) -> list[Path]:
+    return sorted((at.state_dir / "safety").glob("*"))
+
+
+def test_a_merge_can_be_undone_and_that_as_well(at: Workplace, there: SqliteStore) -> None:
+    """Undo gives back every table as it was before the merge; undone twice, the merge is there again."""
+    before = builders.rows_of(there.path)
+    result = merge(at, there, archive_of(at.store), "theirs")
+    after = builders.rows_of(there.path)
+    assert after != before
+    assert result.undoable
+    assert result.safety_archive
+    at.clock.advance(timedelta(seconds=1))
+    undo(at, there)
+    assert builders.rows_of(there.path) == before
+    at.clock.advance(timedelta(seconds=1))
+    undo(at, there)
+    assert builders.rows_of(there.path) == after
+
+
+def test_a_wrong_replace_can_be_undone(at: Workplace, there: SqliteStore) -> None:
+    """After a store was replaced by the wrong archive, undo gives back its content, table by table."""
+    before = builders.rows_of(there.path)
+    safety = Safety(at.state_dir / "safety", "laptop")
+    restore(archive_of(at.store), there, safety, at.context(), Terms(), source="memory.ecm")
+    assert builders.rows_of(there.path) != before
+    undo(at, there)
+    assert builders.rows_of(there.path) == before
+
+
+def test_conflicts_that_are_to_fail_change_nothing_and_leave_nothing(at: Workplace, there: SqliteStore) -> None:
+    """With `fail` the store keeps every byte, no safety archive stays behind, and there is nothing to undo."""
+    before = there.path.read_bytes()
+    with pytest.raises(MergeConflicts, match=r"chunks c3 \(content\)"):
+        merge(at, there, archive_of(at.store), "fail")
+    assert there.path.read_bytes() == before
+    assert safety_archives(at) == []
+    with pytest.raises(NotFound):
+        to_undo(there, at.history)
+
+
+def test_a_merge_that_changes_nothing_is_not_to_be_undone(at: Workplace, there: SqliteStore) -> None:
+    """A second merge of one archive keeps no safety archive, and undo still goes back to before the first."""
+    before = builders.rows_of(there.path)
+    archive = archive_of(at.store)
+    merge(at, there, archive, "theirs")
+    at.clock.advance(timedelta(seconds=1))
+    again = merge(at, there, archive, "theirs")
+    assert (again.safety_archive, again.undoable) == (None, False)
+    assert len(safety_archives(at)) == 1
+    undo(at, there)
+    assert builders.rows_of(there.path) == before
+
+
+@pytest.mark.parametrize("on_conflict", ["ours", "theirs", "fail"])
+def test_a_dry_merge_changes_no_file(at: Workplace, there: SqliteStore, on_conflict: OnConflict) -> None:
+    """A plan counts conflicts whatever is to become of them, writes nothing, and is not on record."""
+    before = there.path.read_bytes()
+    result = merge(at, there, archive_of(at.store), on_conflict, dry_run=True)
+    assert result.changes
+    assert result.changes.total("conflicts") == 1
+    assert there.path.read_bytes() == before
+    assert not at.state_dir.exists()
+
+
+def test_a_broken_archive_leaves_nothing_to_undo(at: Workplace, there: SqliteStore) -> None:
+    """A merge that fails half-way changes nothing and is not on record; what it kept before stays on disk."""
+    before = builders.rows_of(there.path)
+    content = bytearray(archive_of(at.store).getvalue())
+    file = io.BytesIO()
+    export(at.store, Selection(), file, password=None, compression="none", created=MADE)
+    lie = file.getvalue().replace(b'"vectorCount":4', b'"vectorCount":3')
+    assert lie != bytes(content)
+    with pytest.raises(ArchiveInvalid, match="announces 3 vectors"):
+        merge(at, there, io.BytesIO(lie))
+    assert builders.rows_of(there.path) == before
+    with pytest.raises(NotFound):
+        to_undo(there, at.history)
+
+
+def test_nothing_to_go_back_to_is_said(at: Workplace) -> None:
+    """A store that was never changed, and one that was restored without a safety archive, have no undo."""
+    with pytest.raises(NotFound, match="is on record"):
+        to_undo(at.store, at.history)
+    terms = Terms(force=True)
+    restore(archive_of(at.store), at.store, Safety(None, "laptop"), at.context(), terms, source="memory.ecm")
+    with pytest.raises(NotFound, match="kept no safety archive"):
+        to_undo(at.store, at.history)
+
+
+def test_the_journal_need_not_work(at: Workplace, there: SqliteStore) -> None:
+    """Where the restore cannot be put on record it happens all the same, and says that undo will not know of it."""
+    (at.state_dir / "history.db").mkdir(parents=True)
+    result = merge(at, there, archive_of(at.store))
+    assert result.safety_archive
+    assert not result.undoable
+
+
+def test_undo_knows_stores_apart(at: Workplace, there: SqliteStore) -> None:
+    """The last change of one store is no other's."""
+    merge(at, there, archive_of(at.store))
+    with pytest.raises(NotFound):
+        to_undo(at.store, at.history)
+    relative = SqliteStore(there.path.parent / "." / ".." / there.path.parent.name / there.path.name)
+    assert to_undo(relative, at.history).source == "memory.ecm"
