@@ -35,7 +35,7 @@ FAMILY = 10
 
 
 def unit(vectors: Vectors) -> Vectors:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def around(centres: Vectors, angles: Vectors, rng: np.random.Generator) -> Vectors:
@@ -63,9 +63,8 @@ def planted(size: int, kind: str, seed: int = 7) -> tuple[Vectors, Vectors, int]
 
 def full(vectors: Vectors) -> Vectors:
     """Cluster as `labels_of` does, but in all dimensions and without a sample."""
-    return HDBSCAN(min_cluster_size=MIN_CLUSTER_SIZE, min_samples=5, core_dist_n_jobs=1).fit_predict(
-        vectors.astype(np.float64)
-    )
+    model = HDBSCAN(min_cluster_size=MIN_CLUSTER_SIZE, min_samples=5, core_dist_n_jobs=1)
+    return np.asarray(model.fit_predict(vectors.astype(np.float64)))
 
 
 def reduced(vectors: Vectors) -> Vectors:

@@ -97,6 +97,7 @@ class SqliteStore:
             with connect(self.path, write=False) as connection:
                 connection.execute("BEGIN")
                 return Comparison(connection, manifest).run(batches)
+        self._refuse_leftovers()
         with closing(sqlite3.connect(":memory:")) as nothing_there:
             nothing_there.executescript(CREATE_STORE)
             return Comparison(nothing_there, manifest).run(batches)
@@ -121,29 +122,45 @@ class SqliteStore:
                 yield connection
             return
         with self._new() as path, connect(path, write=True) as connection, explained(self.path):
-            # Nothing is lost when a file that nobody has seen yet is left unfinished.
-            connection.execute("PRAGMA journal_mode = MEMORY")
-            connection.execute("PRAGMA synchronous = OFF")
+            _unjournaled(connection)
             yield connection
 
     @contextmanager
     def _new(self) -> Iterator[Path]:
         """Give an empty store under a temporary name; it takes its own once the block has ended well."""
+        self._refuse_leftovers()
+        of_the_block: OSError | None = None
+        try:
+            private_directory(self.path.parent)
+            with new_file(self.path, overwrite=False) as file:
+                path = Path(file.name)
+                with explained(self.path), closing(sqlite3.connect(path)) as connection:
+                    _unjournaled(connection)
+                    connection.executescript(f"BEGIN; {CREATE_STORE} COMMIT")
+                try:
+                    yield path
+                except OSError as error:
+                    of_the_block = error
+                    raise
+        except OSError as error:
+            if error is of_the_block:
+                raise
+            raise StoreUnreadable(f"{self.path} cannot be written: {error.strerror}.") from error
+
+    def _refuse_leftovers(self) -> None:
+        """Refuse to put a store, or to plan one, where the last changes of another may lie."""
         for leftover in (f"{self.path}-wal", f"{self.path}-journal"):
             if Path(leftover).exists() and Path(leftover).stat().st_size:  # an empty one holds nothing
                 raise StoreUnreadable(
                     f"There is a {leftover} without its {self.path.name}; it may hold the last changes of a store.",
                     hint="Bring the two together again, or move the file away.",
                 )
-        try:
-            private_directory(self.path.parent)
-            with new_file(self.path, overwrite=False) as file:
-                path = Path(file.name)
-                with explained(self.path), closing(sqlite3.connect(path)) as connection:
-                    connection.executescript(f"BEGIN; {CREATE_STORE} COMMIT")  # one wait for the disk, not one a table
-                yield path
-        except OSError as error:
-            raise StoreUnreadable(f"{self.path} cannot be written: {error.strerror}.") from error
+
+
+def _unjournaled(connection: sqlite3.Connection) -> None:
+    """Put no journal beside a file that nobody has seen yet: nothing is lost, and nobody would clear it away."""
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def _refuse_conflicts(changes: Changes) -> None:

@@ -22,7 +22,7 @@ from builders import (
 )
 from msgspec import structs
 
-from ecm_agent.errors import ArchiveInvalid, EcmError, StoreUnreadable, UsageError
+from ecm_agent.errors import ArchiveInvalid, EcmError, MergeConflicts, StoreUnreadable, UsageError
 from ecm_agent.model.manifest import Selection
 from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, Vector, VectorClock
 from ecm_agent.store.base import Reclustered
@@ -360,3 +360,64 @@ class StoreContract:
     def test_a_snapshot_stands_still(self, filled: MemoryStore) -> None:
         """Two snapshots of an unchanged store give the same."""
         assert contents(filled) == contents(filled)
+
+    def test_a_merge_joins_what_both_know(self, filled: MemoryStore) -> None:
+        """What is new comes, what is known is skipped, and what is there stays."""
+        changes = filled.merge(manifest_of([]), [[chunk("c1"), chunk("n1")], [edge("n", "c1", "n1")]])
+        assert (changes.total("added"), changes.total("skipped")) == (2, 1)
+        assert {"c1", "c3", "n1"} <= set(names(contents(filled), Chunk))
+        assert names(contents(filled), Edge)[-1] == "n"
+
+    def test_a_merge_makes_a_store(self, store: MemoryStore) -> None:
+        """Where there is none, a merge makes one that holds the records."""
+        store.merge(manifest_of([]), NEWER)
+        assert contents(store) == list(flat(NEWER))
+
+    def test_a_dry_merge_changes_nothing(self, filled: MemoryStore) -> None:
+        """A dry run counts as the merge does, conflicts included, whatever was to become of them."""
+        newer: list[Batch] = [[chunk("c1", content="other"), chunk("n1")]]
+        planned = filled.merge(manifest_of([]), newer, "fail", dry_run=True)
+        assert (planned.total("added"), planned.total("conflicts")) == (1, 1)
+        assert contents(filled) == list(flat(memory()))
+
+    def test_conflicts_that_are_to_fail_change_nothing(self, filled: MemoryStore) -> None:
+        """With `fail` one conflict is enough, and what was new does not come either."""
+        with pytest.raises(MergeConflicts):
+            filled.merge(manifest_of([]), [[chunk("c1", content="other"), chunk("n1")]], "fail")
+        assert contents(filled) == list(flat(memory()))
+
+    def test_a_record_that_comes_twice_is_not_merged(self, filled: MemoryStore) -> None:
+        """An archive that holds a record twice is not merged, wherever the two stand."""
+        with pytest.raises(ArchiveInvalid):
+            filled.merge(manifest_of([]), [[chunk("n1")], [chunk("n1")]])
+        assert contents(filled) == list(flat(memory()))
+
+    @pytest.mark.parametrize("error", [OSError("a bad disk"), Interruption()], ids=["error", "interruption"])
+    @pytest.mark.parametrize("where", ["before", "records"])
+    def test_a_merge_that_breaks_off_changes_nothing(
+        self, filled: MemoryStore, error: BaseException, where: str
+    ) -> None:
+        """An error half-way comes through as it is, and every record stays as it was."""
+
+        def fail() -> None:
+            if where == "before":
+                raise error
+
+        batches: Iterable[Batch] = breaking_off(NEWER, error) if where == "records" else NEWER
+        with pytest.raises(type(error)) as caught:
+            filled.merge(manifest_of([]), batches, prepare=fail)
+        assert caught.value is error
+        assert contents(filled) == list(flat(memory()))
+
+    def test_a_comparison_says_what_a_replacement_would_change(self, filled: MemoryStore) -> None:
+        """What would come, change, stay and go is counted, and nothing is changed."""
+        changes = filled.compare(manifest_of([]), [[chunk("c1"), chunk("c3", content="other"), chunk("n1")]])
+        counts = {fate: changes.total(fate, "chunks") for fate in ("added", "updated", "skipped", "removed")}
+        assert counts == {"added": 1, "updated": 1, "skipped": 1, "removed": 3}
+        assert changes.total("removed", "edges") == 4
+        assert contents(filled) == list(flat(memory()))
+
+    def test_all_of_an_archive_would_be_new_where_there_is_no_store(self, store: MemoryStore) -> None:
+        """A comparison with nothing counts everything as added, and makes no store."""
+        assert store.compare(manifest_of([]), NEWER).total("added") == 3
+        assert not store.exists()
