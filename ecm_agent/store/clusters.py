@@ -11,7 +11,7 @@ from ecm_agent.model.records import Cluster, Membership
 from ecm_agent.store.base import Reclustered
 from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.connection import columns_of, transaction
-from ecm_agent.store.inserting import insert
+from ecm_agent.store.inserting import insertion
 from ecm_agent.store.schema import CLUSTERS
 from ecm_agent.store.writing import RowWriter, quoted
 
@@ -76,8 +76,8 @@ def _write(connection: sqlite3.Connection, clusters: Iterable[Batch]) -> tuple[i
                 updated += 1
             else:
                 new.append(record)
-        if new:
-            insert(connection, CLUSTERS, list(RowWriter(CLUSTERS, columns, _NOWHERE).rows(new)))
+        for rows in RowWriter(CLUSTERS, columns, _NOWHERE).rows(new) if new else ():
+            connection.executemany(insertion(CLUSTERS, rows.columns, rows.values[0]), rows.values)
         added += len(new)
     return updated, added
 
