@@ -76,10 +76,12 @@ class Undoable:
         return self._number is not None
 
     def prepare(self) -> None:
-        """Keep what is there, if anything is. To be called when nobody else can write to the store any more."""
-        if not self._store.exists():
-            return
-        self.archive = self._safety.save(self._store, self._context)
+        """Keep what is there, if anything is. To be called when nobody else can write to the store any more.
+
+        A store that was not there goes on record as well: `undo` must not take what came before for the last change.
+        """
+        if self._store.exists():
+            self.archive = self._safety.save(self._store, self._context)
         with suppress(EcmError):  # a restore must not fail for want of notes: the report names the archive as well
             now = self._context.clock.now()
             self._number = self._context.history.begin_restore(self._store.path, self._source, self.archive, now)

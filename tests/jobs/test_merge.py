@@ -147,6 +147,15 @@ def test_nothing_to_go_back_to_is_said(at: Workplace) -> None:
         to_undo(at.store, at.history)
 
 
+def test_a_store_made_anew_is_not_taken_back_to_one_that_was_lost(at: Workplace, there: SqliteStore) -> None:
+    """Undo after a restore into a place where nothing was finds nothing, whatever happened there before."""
+    merge(at, there, archive_of(at.store))
+    there.path.unlink()
+    restore(archive_of(at.store), there, Safety(None, "laptop"), at.context(), Terms(), source="memory.ecm")
+    with pytest.raises(NotFound, match="was empty or not there"):
+        to_undo(there, at.history)
+
+
 def test_the_journal_need_not_work(at: Workplace, there: SqliteStore) -> None:
     """Where the restore cannot be put on record it happens all the same, and says that undo will not know of it."""
     (at.state_dir / "history.db").mkdir(parents=True)
