@@ -14,7 +14,7 @@ from msgspec import UNSET
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.model.records import Chunk, Edge
 from ecm_agent.store.cells import SqlValue, from_cell
-from ecm_agent.store.schema import Kind
+from ecm_agent.store.schema import MEMBERSHIPS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +39,7 @@ class RowWriter:
         self._table = table
         self._columns = set(columns)
         self._manifest = manifest
+        self._implied = _implied(table, manifest)
         self._written = 0
         self.no_place: Counter[str] = Counter()
         """Values that are not NULL and that the table has no column for, by `table.column`."""
@@ -54,7 +55,7 @@ class RowWriter:
 
     def _by_column(self, batch: Batch) -> Rows | None:
         """Turn a batch over by column; `None` when its records are not all alike."""
-        made_up = set()
+        made_up = set(self._implied)
         given: list[tuple[Field, Sequence[Any]]] = []
         for field in self._fields():
             values: Sequence[Any] = list(map(attrgetter(field.attribute), batch))
@@ -77,7 +78,7 @@ class RowWriter:
         return fill(record, self._manifest, number) if fill else UNSET
 
     def _row(self, record: Any, number: int) -> Rows:  # noqa: ANN401 (a record of the table's kind)
-        made_up = set()
+        made_up = set(self._implied)
         row: dict[str, Any] = {}
         for field in self._fields():
             value = getattr(record, field.attribute)
@@ -107,6 +108,11 @@ class RowWriter:
 def quoted(identifier: str) -> str:
     """Make any name a SQL identifier."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def _implied(table: Table, manifest: Manifest) -> frozenset[str]:
+    """Name the columns of which the archive says nothing: clusters that list their members do not tell how near they are."""
+    return frozenset({"distance"} if table is MEMBERSHIPS and manifest.membership_count is None else ())
 
 
 def _sql_column(field: Field, values: Sequence[Any]) -> Sequence[SqlValue]:
