@@ -111,7 +111,7 @@ def quoted(identifier: str) -> str:
 
 
 def _implied(table: Table, manifest: Manifest) -> frozenset[str]:
-    """Name the columns of which the archive says nothing: clusters that list their members do not tell how near they are."""
+    """Name the columns of which the archive says nothing: clusters that list their members tell no distances."""
     return frozenset({"distance"} if table is MEMBERSHIPS and manifest.membership_count is None else ())
 
 
