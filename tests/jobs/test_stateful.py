@@ -217,7 +217,7 @@ class TwoMachines(RuleBasedStateMachine):
     @rule(password=perhaps)
     def back_up(self, password: Secret | None) -> None:
         """Back up: what can be reached has the archive, proved, and lets old ones go; for the rest it waits."""
-        here, name = self.stores["here"], self.job.free_name(self.at.clock.now())
+        here, name = self.stores["here"], self.job.free_name(self.at.clock.now(), self.at.history)
         if password is None or here.records is None:
             with pytest.raises(PasswordMissing if password is None else StoreUnreadable):
                 backup(self.job, self.at.context(password))
@@ -424,7 +424,7 @@ def _hangs_on(record: AnyRecord, chunk: str) -> bool:
 
 TestTwoMachines = TwoMachines.TestCase
 TestTwoMachines.settings = settings(
-    max_examples=40,
+    max_examples=30,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
