@@ -16,7 +16,7 @@ from builders import contents
 from fakes import MemoryDestination, UnpluggedDestination
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from machine_model import Copy, Memory, Place, Sealed, exact, found, part_of, refusal
 from merge_memories import batched, memories
 from merge_model import key, merged, said
@@ -65,10 +65,14 @@ stores = st.sampled_from(["here", "there"])
 labels = st.sampled_from(["d0", "d1"])
 any_of = st.integers(0, 9)
 """Chooses one of as many things as there are."""
-passwords = st.sampled_from([PASSWORDS[0], PASSWORDS[0], PASSWORDS[1]])
-perhaps = st.none() | passwords
+passwords = st.sampled_from([PASSWORDS[0]] * 5 + PASSWORDS[1:])
+perhaps = st.sampled_from([PASSWORDS[0]] * 8 + [PASSWORDS[1], None])
+rarely = any_of.map(lambda number: number == 9)
 terms = st.builds(
-    Terms, merge=st.booleans(), on_conflict=st.sampled_from(["ours", "theirs", "fail"]), force=st.booleans()
+    Terms,
+    merge=st.sampled_from([True, True, False]),
+    on_conflict=st.sampled_from(["ours", "theirs", "theirs", "fail"]),
+    force=rarely.map(lambda seldom: not seldom),
 )
 jumps = st.sampled_from(
     [timedelta(seconds=1), timedelta(hours=1), timedelta(days=1), -timedelta(seconds=1), -timedelta(days=2)]
@@ -106,6 +110,10 @@ class TwoMachines(RuleBasedStateMachine):
     def job(self) -> Job:
         return self.at.job(*(place.plug for place in self.places.values()), policy=Policy(keep_last=KEEP))
 
+    @property
+    def undoable(self) -> list[tuple[Memory, Sealed]]:
+        return [(memory, memory.before) for memory in self.stores.values() if memory.before]
+
     # What the memory program, the user, the machine and the weather do.
 
     @rule(store=stores, name=st.sampled_from(["c0", "c1", "c9"]), text=st.sampled_from(["ebb", "flood"]))
@@ -134,36 +142,37 @@ class TwoMachines(RuleBasedStateMachine):
         _execute(memory, "DELETE FROM chunks WHERE id = ?", gone)
         memory.records = [record for record in memory.records if not _hangs_on(record, gone)]
 
-    @rule(store=stores)
-    def lose(self, store: str) -> None:
-        """Let a disk die, and the store be gone."""
-        memory = self.stores[store]
-        memory.store.path.unlink(missing_ok=True)
-        memory.records = None
-
     @rule(by=jumps)
     def jump(self, by: timedelta) -> None:
         """Set the clock, or let time pass."""
         self.at.clock.jump(self.at.clock.now() + by)
 
-    @rule(label=labels)
-    def plug(self, label: str) -> None:
-        """Put a destination out of reach, or back."""
-        plug = self.places[label].plug
-        plug.down = not plug.down
+    @rule(label=labels, store=stores, what=st.sampled_from(["rot", "plug", "plug", "lose", "wipe"]), number=any_of)
+    def suffer(self, label: str, store: str, what: str, number: int) -> None:
+        """Let a byte of an archive change, a destination go out of reach or come back, a store be lost or emptied."""
+        place, memory = self.places[label], self.stores[store]
+        if what == "plug":
+            place.plug.down = not place.plug.down
+        elif what == "lose":
+            memory.store.path.unlink(missing_ok=True)
+            memory.records = None
+        elif what == "wipe" and memory.records is not None:
+            _execute(memory, "DELETE FROM chunks")
+            memory.records = [one for one in memory.records if not isinstance(one, (Chunk, Edge, Membership))]
+        elif what == "rot" and place.copies:
+            name = sorted(place.copies)[number % len(place.copies)]
+            if not (copy := place.copies[name]).archive.damaged:
+                copy.archive = copy.archive.broken
+                place.memory.archives[name] = copy.archive.content
 
-    @rule(label=labels, number=any_of)
-    def rot(self, label: str, number: int) -> None:
-        """Change a byte of a stored archive while nobody looks."""
-        place = self.places[label]
-        if not place.copies:
-            return
-        name = sorted(place.copies)[number % len(place.copies)]
-        if not (copy := place.copies[name]).archive.damaged:
-            copy.archive = copy.archive.broken
-            place.memory.archives[name] = copy.archive.content
+    @initialize(records=memories())
+    def begin(self, records: list[AnyRecord]) -> None:
+        """Have the other machine know something already."""
+        there = self.stores["there"]
+        builders.fill(there.store, batched(records))
+        there.records = contents(there.store)
 
-    @rule(records=memories(dangling=True), password=perhaps)
+    @rule(records=memories() | memories(dangling=True), password=perhaps)
     def arrive(self, records: list[AnyRecord], password: Secret | None) -> None:
         """Bring an archive of a machine of which nothing else is known."""
         file, seal = io.BytesIO(), Seal.draw(password) if password else None
@@ -173,10 +182,17 @@ class TwoMachines(RuleBasedStateMachine):
 
     # What the program does.
 
-    @rule(store=stores, password=perhaps, projects=st.sampled_from([None, None, ("tide-tables",)]), vectors=any_of)
-    def export(self, store: str, password: Secret | None, projects: tuple[str, ...] | None, vectors: int) -> None:
+    @rule(
+        store=stores,
+        password=perhaps,
+        projects=st.sampled_from([None, None, None, ("tide-tables",)]),
+        no_vectors=rarely,
+    )
+    def export(
+        self, store: str, password: Secret | None, projects: tuple[str, ...] | None, *, no_vectors: bool
+    ) -> None:
         """Export a store, or a part of it."""
-        memory, selection = self.stores[store], Selection(projects, vectors=vectors > 0)
+        memory, selection = self.stores[store], Selection(projects, vectors=not no_vectors)
         if memory.records is None or (
             projects and not any(isinstance(one, Chunk) and one.session_slug in projects for one in memory.records)
         ):
@@ -188,17 +204,17 @@ class TwoMachines(RuleBasedStateMachine):
         assert made.manifest.partial == bool(projects or (len(records) < len(memory.records)))
 
     @precondition(lambda self: self.files)
-    @rule(store=stores, number=any_of, password=perhaps, how=terms, safely=st.booleans(), damaged=any_of)
+    @rule(store=stores, number=any_of, password=perhaps, how=terms, unsafely=rarely, damaged=rarely)
     def bring_in(
-        self, store: str, number: int, password: Secret | None, how: Terms, *, safely: bool, damaged: int
+        self, store: str, number: int, password: Secret | None, how: Terms, *, unsafely: bool, damaged: bool
     ) -> None:
         """Let an archive take the place of what a store holds, or join it."""
         chosen = self.files[number % len(self.files)]
-        if not damaged and chosen.password:
+        if damaged and chosen.password:
             chosen = chosen.broken
-        self._restore(self.stores[store], chosen, password, how, safely=safely)
+        self._restore(self.stores[store], chosen, password, how, safely=not unsafely)
 
-    @rule(store=stores, password=passwords, how=terms, ago=st.none() | st.just(timedelta(hours=1)))
+    @rule(store=stores, password=passwords, how=terms, ago=st.sampled_from([None, None, timedelta(hours=1)]))
     def restore(self, store: str, password: Secret, how: Terms, ago: timedelta | None) -> None:
         """Restore the newest proved archive that can be had, or with a time the newest by then."""
         at = self.at.clock.now() - ago if ago else None
@@ -246,17 +262,13 @@ class TwoMachines(RuleBasedStateMachine):
                 gone = place.rotate(self.at.clock.now(), KEEP)
                 assert set(rotation.removed) == set(map(str, gone))
 
-    @rule(store=stores, password=perhaps)
-    def undo(self, store: str, password: Secret | None) -> None:
-        """Undo: what the last change found is there again, and what that replaces is kept; or there is nothing."""
-        memory = self.stores[store]
-        if memory.before is None:
-            with pytest.raises(NotFound):
-                to_undo(memory.store, self.at.history)
-            return
-        kept = to_undo(memory.store, self.at.history).safety_archive
-        assert kept
-        self._restore(memory, memory.before, password, Terms(force=True), content=Path(kept).read_bytes())
+    @precondition(lambda self: self.undoable)
+    @rule(number=any_of, password=perhaps)
+    def undo(self, number: int, password: Secret | None) -> None:
+        """Undo: what the last change found is there again, and what that replaces is kept."""
+        memory, before = self.undoable[number % len(self.undoable)]
+        kept = Path(to_undo(memory.store, self.at.history).safety_archive)
+        self._restore(memory, before, password, Terms(force=True), content=kept.read_bytes())
 
     # What must hold after every step.
 
@@ -267,6 +279,18 @@ class TwoMachines(RuleBasedStateMachine):
             if memory.records is not None:
                 assert exact(contents(memory.store)) == exact(memory.records)
                 assert memory.store.problems() == []
+
+    @invariant()
+    def the_way_back_is_known(self) -> None:
+        for memory in self.stores.values():
+            if memory.before:
+                kept = to_undo(memory.store, self.at.history).safety_archive
+                if self.seen.get(("safety", kept)) != (content := Path(kept).read_bytes()):
+                    self._hold(content, memory.before)
+                    self.seen["safety", kept] = content
+            else:
+                with pytest.raises(NotFound):
+                    to_undo(memory.store, self.at.history)
 
     @invariant()
     def what_is_called_proved_is_what_it_was(self) -> None:
@@ -328,8 +352,6 @@ class TwoMachines(RuleBasedStateMachine):
         kept = Sealed(b"", before, password) if before and safely else None
         changed = not how.merge or not result.changes or not result.changes.none
         assert bool(result.safety_archive) == bool(kept and changed)
-        if kept and result.safety_archive:
-            self._hold(Path(result.safety_archive).read_bytes(), kept)
         if how.merge:
             if existed:  # what a new store will drop is not foreseen
                 assert result.changes == plan
@@ -424,7 +446,7 @@ def _hangs_on(record: AnyRecord, chunk: str) -> bool:
 
 TestTwoMachines = TwoMachines.TestCase
 TestTwoMachines.settings = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
