@@ -124,6 +124,10 @@ class History:
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / "history.db"
 
+    def exists(self) -> bool:
+        """Whether anything was ever noted here."""
+        return self._path.exists()
+
     def record_proof(self, destination: str, name: ArchiveName, proof: Proof) -> None:
         """Remember what a test decrypt found; the latest word on an archive counts."""
         sql = "INSERT OR REPLACE INTO proofs VALUES (?, ?, ?, ?, ?, ?, ?)"

@@ -90,8 +90,16 @@ def _changes(changes: Changes, *, merge: bool) -> Iterator[str]:
     for one in changes.conflicts:
         whose = f" of project {one.project!r}" if one.project is not None else ""
         yield f"  conflict: {one.section} {one.record}{whose} differs in {', '.join(one.columns)}"
+    yield from _more(changes.total("conflicts") - len(changes.conflicts), "conflicts")
     for gone in changes.dropped:
         yield f"  dropped: {gone.table} {gone.row} {gone.found.removesuffix('; dropped')}"
+    dangling = changes.total("dropped", "edges") + changes.total("dropped", "memberships")
+    yield from _more(dangling - len(changes.dropped), "dropped records")
+
+
+def _more(unnamed: int, what: str) -> Iterator[str]:
+    if unnamed > 0:
+        yield f"  … and {counted(unnamed, f'more {what}')}"
 
 
 def _table(title: str, named: list[tuple[str, Tally]], fates: list[Fate]) -> Iterator[str]:

@@ -42,7 +42,7 @@ class Wishes:
         """Load the configuration, the store of the command line in it. Raises `UsageError` for wishes at odds."""
         if self.into and (self.store or self.merge):
             raise UsageError(
-                f"--into makes a new store: it goes with neither {'--store' if self.store else '--merge'} nor a merge.",
+                f"--into makes a new store: it does not go with {'--store' if self.store else '--merge'}.",
                 hint="To change what a store holds, name it with --store.",
             )
         if not self.merge and (self.on_conflict or self.recluster):

@@ -90,10 +90,15 @@ class Undoable:
         return Kept(self.saved.path or None, self.saved.whole and self._number is not None, self.saved.whole)
 
     def prepare(self) -> None:
-        """Keep what is there, if anything is. To be called when nobody else can write to the store any more."""
-        if not self._store.exists():
+        """Keep what is there, if anything is. To be called when nobody else can write to the store any more.
+
+        Where there is a journal, a store that was not there goes on record as well: `undo` must not take what came
+        before for the last change.
+        """
+        if self._store.exists():
+            self.saved = self._safety.save(self._store, self._context)
+        elif not self._context.history.exists():
             return
-        self.saved = self._safety.save(self._store, self._context)
         with suppress(EcmError):  # a restore must not fail for want of notes: the report names the archive as well
             now = self._context.clock.now()
             self._number = self._context.history.begin_restore(self._store.path, self._what, self.saved.path, now)

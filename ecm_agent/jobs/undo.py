@@ -25,7 +25,7 @@ def to_undo(store: MemoryStore, history: History) -> Restore:
     if not last.safety_archive:
         raise NotFound(
             f"The last change of {store.path} ({last.what}) kept no safety archive: "
-            "the store was empty, or it was told not to.",
+            "the store was empty or not there, or it was told not to.",
             hint="The backups: ecm-agent list",
         )
     return last

@@ -70,6 +70,14 @@ def test_a_merge_is_told_by_section_and_by_project() -> None:
     ]
 
 
+def test_what_is_not_named_is_counted() -> None:
+    """Where there are more conflicts and dropped records than are named, the report says how many more."""
+    tallies = [Tally("chunks", None, conflicts=3), Tally("edges", None, dropped=2)]
+    changes = Changes(tallies, CHANGES.conflicts, CHANGES.dropped, {})
+    lines = list(restored("m.ecm", Path("m.db"), Restored(MANIFEST, True, False, 3, changes=changes), None))
+    assert [line for line in lines if "…" in line] == ["  … and 1 more conflict", "  … and 1 more dropped record"]
+
+
 def test_a_dry_restore_says_that_nothing_happened() -> None:
     """A dry run tells what would come and go, in the conditional."""
     plan = Changes([Tally("chunks", "tide-tables", added=1, removed=1)], [], [], {})

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 import builders
 import pytest
+from msgspec.structs import replace
 from workplace import PASSWORD, Workplace
 
+from ecm_agent.archive import write_archive
 from ecm_agent.errors import ArchiveInvalid, MergeConflicts, NotFound
 from ecm_agent.jobs.export import export
 from ecm_agent.jobs.restore import Restored, Terms, restore
 from ecm_agent.jobs.safety import Safety
 from ecm_agent.jobs.undo import to_undo
 from ecm_agent.model.manifest import Selection
+from ecm_agent.model.records import Membership
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -145,6 +148,28 @@ def test_nothing_to_go_back_to_is_said(at: Workplace) -> None:
     restore(archive_of(at.store), at.store, Safety(None, "laptop"), at.context(), terms, source="memory.ecm")
     with pytest.raises(NotFound, match="kept no safety archive"):
         to_undo(at.store, at.history)
+
+
+def test_what_an_archive_does_not_say_is_no_conflict(at: Workplace) -> None:
+    """Members that an archive of the original program lists without their distances leave the store's as they are."""
+    before = builders.rows_of(at.store.path)
+    batches = [batch for batch in builders.memory() if not isinstance(batch[0], Membership)]
+    file = io.BytesIO()
+    manifest = replace(builders.manifest_of(batches), membership_count=None)
+    write_archive(file, manifest, batches, seal=None, compression="none")
+    result = merge(at, at.store, file, "theirs")
+    assert result.changes
+    assert (result.changes.none, result.changes.total("skipped", "memberships")) == (True, 3)
+    assert builders.rows_of(at.store.path) == before
+
+
+def test_a_store_made_anew_is_not_taken_back_to_one_that_was_lost(at: Workplace, there: SqliteStore) -> None:
+    """Undo after a restore into a place where nothing was finds nothing, whatever happened there before."""
+    merge(at, there, archive_of(at.store))
+    there.path.unlink()
+    restore(archive_of(at.store), there, Safety(None, "laptop"), at.context(), Terms(), source="memory.ecm")
+    with pytest.raises(NotFound, match="was empty or not there"):
+        to_undo(there, at.history)
 
 
 def test_the_journal_need_not_work(at: Workplace, there: SqliteStore) -> None:
