@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ecm_agent.clustering.belonging import settle
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,6 +43,7 @@ def labels_of(unit: Matrix, min_cluster_size: int, advance: Callable[[int], None
     labels[rows] = density.labels_
     advance(len(rows))
     _assign(labels, points, np.setdiff1d(np.arange(len(unit)), rows), density, advance)
+    settle(labels, unit)
     return labels
 
 

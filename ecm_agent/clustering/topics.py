@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from ecm_agent.clustering.belonging import half_turns
 from ecm_agent.clustering.density import labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from ecm_agent.clustering.gathering import Matrix, Space
 
@@ -53,21 +50,13 @@ def _topic(ids: list[str], unit: Matrix) -> Topic:
     members = unit.astype(np.float64)
     mean = members.mean(axis=0)
     centroid = mean / (np.linalg.norm(mean) or 1.0)
-    distances = angular_distances(members, centroid)
+    distances = half_turns(members @ centroid)
     nearest = np.argsort(distances, kind="stable")[:EXEMPLARS]
     return Topic(
         distances=dict(zip(ids, distances.tolist(), strict=True)),
         centroid=centroid.astype("<f4").tobytes(),
         exemplars=[ids[row] for row in nearest],
     )
-
-
-def angular_distances(unit: NDArray[np.float64], centroid: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give arccos(cosine) / π for each row."""
-    import numpy as np
-
-    distances: NDArray[np.float64] = np.arccos(np.clip(unit @ centroid, -1.0, 1.0)) / math.pi
-    return distances
 
 
 def membership_hash(chunk_ids: Iterable[str]) -> str:
