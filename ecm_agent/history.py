@@ -46,7 +46,7 @@ PRAGMA user_version = 1;
 """,
     """
 CREATE TABLE IF NOT EXISTS restores (
-  id INTEGER PRIMARY KEY, store TEXT NOT NULL, source TEXT NOT NULL, safety_archive TEXT NOT NULL,
+  id INTEGER PRIMARY KEY, store TEXT NOT NULL, what TEXT NOT NULL, safety_archive TEXT NOT NULL,
   started_at TEXT NOT NULL, finished_at TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS restores_by_store ON restores (store, id);
@@ -101,14 +101,15 @@ class Pending(Struct, frozen=True):
 
 
 class Restore(Struct, frozen=True):
-    """A change of a store by an archive, and the safety archive of what was there ('' when none was made).
+    """A change of a store, and the safety archive of what was there ('' when none was made).
 
+    `what` says which change it was, as in "restore of memory.ecm".
     `finished_at` is empty of one that was killed: whether the store was changed is not known.
     """
 
     id: int
     store: str
-    source: str
+    what: str
     safety_archive: str
     started_at: datetime
     finished_at: datetime | None
@@ -122,6 +123,10 @@ class History:
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / "history.db"
+
+    def exists(self) -> bool:
+        """Whether anything was ever noted here."""
+        return self._path.exists()
 
     def record_proof(self, destination: str, name: ArchiveName, proof: Proof) -> None:
         """Remember what a test decrypt found; the latest word on an archive counts."""
@@ -194,10 +199,10 @@ class History:
         rows = self._run("SELECT * FROM pending WHERE job = ? ORDER BY archive, destination", job)
         return [convert(dict(zip(Pending.__struct_fields__, row, strict=True)), Pending) for row in rows]
 
-    def begin_restore(self, store: Path, source: str, safety_archive: str, at: datetime) -> int:
+    def begin_restore(self, store: Path, what: str, safety_archive: str, at: datetime) -> int:
         """Remember that a store is about to be changed; give the number to finish or cancel it by."""
-        sql = "INSERT INTO restores (store, source, safety_archive, started_at, finished_at) VALUES (?, ?, ?, ?, '')"
-        return int(self._run(f"{sql} RETURNING id", _store(store), source, safety_archive, at)[0][0])
+        sql = "INSERT INTO restores (store, what, safety_archive, started_at, finished_at) VALUES (?, ?, ?, ?, '')"
+        return int(self._run(f"{sql} RETURNING id", _store(store), what, safety_archive, at)[0][0])
 
     def finish_restore(self, number: int, at: datetime) -> None:
         """Remember that a store was changed."""
@@ -208,7 +213,7 @@ class History:
         self._run("DELETE FROM restores WHERE id = ?", number)
 
     def last_restore(self, store: Path) -> Restore | None:
-        """Give the latest change of a store by an archive."""
+        """Give the latest change of a store."""
         sql = f"SELECT {', '.join(Restore.__struct_fields__)} FROM restores WHERE store = ? ORDER BY id DESC LIMIT 1"  # noqa: S608 (ours)
         for row in self._run(sql, _store(store)):
             fields = dict(zip(Restore.__struct_fields__, row, strict=True))

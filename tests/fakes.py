@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from merge_model import Doubled, key, merged, said
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from ecm_agent.destination.base import Listing, Stored, in_time_order
@@ -27,15 +28,15 @@ from ecm_agent.errors import (
 )
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
 from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, Vector, VectorClock
-from ecm_agent.store.base import Changes, Replaced, Tally, nothing
+from ecm_agent.store.base import Changes, Reclustered, Replaced, Tally, nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from ecm_agent.destination.base import Destination
     from ecm_agent.model.names import ArchiveName
-    from ecm_agent.model.records import AnyRecord, Batch
+    from ecm_agent.model.records import AnyRecord, Batch, RecordType
     from ecm_agent.store.base import Oddity, OnConflict
 
 
@@ -171,6 +172,23 @@ class MemoryStoreFake:
             fates[place[0], fate] += 1
         return _changes(fates)
 
+    def recluster(
+        self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
+    ) -> Reclustered:
+        if self.records is None:
+            raise StoreUnreadable(f"There is no memory store at {self.path}.")
+        prepare()
+        old = {record.id: record for record in self.records if isinstance(record, Cluster)}
+        chunks = {record.id for record in self.records if isinstance(record, Chunk)}
+        given = [record for batch in clusters for record in batch if isinstance(record, Cluster)]
+        asked = [record for batch in memberships for record in batch if isinstance(record, Membership)]
+        new = [_changed(old[record.id], record) if record.id in old else record for record in given]
+        found = [record for record in asked if record.chunk_id in chunks]
+        rest = [record for record in self.records if not isinstance(record, Cluster | Membership)]
+        self.records = [*rest, *new, *found]
+        updated = len(old.keys() & {record.id for record in given})
+        return Reclustered(updated, len(given) - updated, len(old) - updated, len(found), len(asked) - len(found))
+
     def create(self) -> None:
         if self.exists():
             raise EcmError(f"There is something at {self.path} already.")
@@ -210,11 +228,20 @@ class SnapshotFake:
             left_out={"vectors": left_out} if left_out else {},
         )
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, kinds: Collection[RecordType] = RECORD_TYPES) -> Iterator[Batch]:
         for kind in RECORD_TYPES:
-            batch: Any = [record for record in self._records if type(record) is kind]
+            batch: Any = [record for record in self._records if type(record) is kind and kind in kinds]
             if batch:
                 yield batch
+
+    def chunk_ids(self) -> Iterator[str]:
+        return (record.id for record in self._records if isinstance(record, Chunk))
+
+
+def _changed(old: Cluster, new: Cluster) -> Cluster:
+    """Give a cluster as it is after a re-clustering."""
+    given = {name: getattr(new, name) for name in ("centroid", "exemplar_ids", "membership_hash")}
+    return replace(old, **{name: value for name, value in given.items() if value is not UNSET})
 
 
 def _selected(records: Sequence[AnyRecord], projects: Sequence[str] | None) -> list[AnyRecord]:

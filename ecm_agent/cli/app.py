@@ -10,7 +10,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from ecm_agent import __version__
-from ecm_agent.cli import archives, backups, configuration, daemon, demonstration, destinations, drills, restores
+from ecm_agent.cli import (
+    archives,
+    backups,
+    clusters,
+    configuration,
+    daemon,
+    demonstration,
+    destinations,
+    drills,
+    restores,
+)
 
 app = typer.Typer(
     name="ecm-agent",
@@ -19,8 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (archives, backups, drills, restores, daemon, demonstration):
-    for name, command in group.COMMANDS.items():
+for commands in (archives, backups, drills, restores, clusters, daemon, demonstration):
+    for name, command in commands.COMMANDS.items():
         app.command(name)(command)
 app.add_typer(configuration.app, name="config")
 app.add_typer(destinations.app, name="destination")

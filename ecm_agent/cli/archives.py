@@ -94,6 +94,7 @@ def import_(  # noqa: PLR0913 (one parameter for each option)
     into: options.Into = None,
     merge: options.Merge = False,
     on_conflict: options.OnConflict = None,
+    recluster: options.Recluster = False,
     dry_run: options.DryRun = False,
     force: options.Force = False,
     no_safety_archive: options.NoSafetyArchive = False,
@@ -103,7 +104,7 @@ def import_(  # noqa: PLR0913 (one parameter for each option)
     from ecm_agent.cli.restoring import Wishes, restore_from
     from ecm_agent.jobs.locate import opened_path
 
-    wishes = Wishes(config, store, into, merge, on_conflict, force, dry_run, not no_safety_archive)
+    wishes = Wishes(config, store, into, merge, on_conflict, force, dry_run, not no_safety_archive, recluster)
     with screen(json=json) as out:
         settings = wishes.settings()
         with opened_path(file) as archive:

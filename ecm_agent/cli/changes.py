@@ -1,4 +1,4 @@
-"""What became of a store, or would: the words for import, restore, merge and undo."""
+"""What became of a store, or would: the words for import, restore, merge, undo and recluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ecm_agent.jobs.recluster import Reclustered
     from ecm_agent.jobs.restore import Restored
+    from ecm_agent.jobs.safety import Kept
     from ecm_agent.store.base import Changes, Fate, Tally
 
 _ALWAYS: dict[bool, tuple[Fate, ...]] = {
@@ -38,15 +40,46 @@ def restored(source: str, store: Path, result: Restored, config: Path | None) ->
         yield from _changes(result.changes, merge=result.merge)
     for place, values in sorted(result.no_place.items()):
         yield f"  left out: {counted(values, 'values')} of {place}, for which the store has no place"
-    if result.safety_archive:
-        yield f"  What was there before ({before}) is in {result.safety_archive}"
-        yield f"  To undo: {_undo(result, store, config)}"
+    yield from _way_back(result.kept, f" ({before})", store, config)
 
 
-def _undo(result: Restored, store: Path, config: Path | None) -> str:
-    words = ["undo"] if result.undoable else ["import", result.safety_archive or "", "--force"]
+def reclustered(store: Path, result: Reclustered, config: Path | None) -> Iterator[str]:
+    yield from _sorted_out(store, result)
+    for why, vectors in result.left_out.items():
+        yield f"  left out     {counted(vectors, 'vectors')}: {why}"
+    yield from _way_back(result.back, "", store, config)
+
+
+def _sorted_out(store: Path, result: Reclustered) -> Iterator[str]:
+    if not result.vectors:
+        yield f"{store} holds no vectors to cluster; nothing was changed."
+        return
+    if not result.found:
+        yield f"No topics were found among {counted(result.vectors, 'vectors')} of {store}; nothing was changed."
+        return
+    what = "Would sort" if result.dry_run else "Sorted"
+    topics = f"{counted(result.vectors, 'vectors')} into {counted(result.found, 'clusters')}"
+    yield f"{what} {topics} in {result.seconds:.1f} s: {store}." + (
+        " Nothing was changed: a dry run." if result.dry_run else ""
+    )
+    whose = "its name" if result.kept == 1 else "their names"
+    yield f"  clusters     {result.kept} kept {whose}, {result.new} new, {result.gone} gone"
+    if result.untouched:
+        yield f"  untouched    {counted(result.untouched, 'clusters')} of chunks without vectors"
+    yield f"  vectors      {result.members} in a cluster, {result.unclustered} in none"
+
+
+def _way_back(kept: Kept, what: str, store: Path, config: Path | None) -> Iterator[str]:
+    """Say where that is which was there before, and the one command that brings it back."""
+    if not kept.safety_archive:
+        return
+    yield f"  What was there before{what} is in {kept.safety_archive}"
+    if not kept.replaceable:
+        yield "  It cannot be put back in one step yet: the store has tables that archives do not hold"
+        return
+    words = ["undo"] if kept.undoable else ["import", kept.safety_archive, "--force"]
     words += ["--store", str(store)] + (["--config", str(config)] if config else [])
-    return shlex.join([program(), *words])
+    yield f"  To undo: {shlex.join([program(), *words])}"
 
 
 def _changes(changes: Changes, *, merge: bool) -> Iterator[str]:
@@ -59,8 +92,16 @@ def _changes(changes: Changes, *, merge: bool) -> Iterator[str]:
     for one in changes.conflicts:
         whose = f" of project {one.project!r}" if one.project is not None else ""
         yield f"  conflict: {one.section} {one.record}{whose} differs in {', '.join(one.columns)}"
+    yield from _more(changes.total("conflicts") - len(changes.conflicts), "conflicts")
     for gone in changes.dropped:
         yield f"  dropped: {gone.table} {gone.row} {gone.found.removesuffix('; dropped')}"
+    dangling = changes.total("dropped", "edges") + changes.total("dropped", "memberships")
+    yield from _more(dangling - len(changes.dropped), "dropped records")
+
+
+def _more(unnamed: int, what: str) -> Iterator[str]:
+    if unnamed > 0:
+        yield f"  … and {counted(unnamed, f'more {what}')}"
 
 
 def _table(title: str, named: list[tuple[str, Tally]], fates: list[Fate]) -> Iterator[str]:

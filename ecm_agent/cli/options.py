@@ -34,6 +34,9 @@ OnConflict: TypeAlias = Annotated[
         show_default="ours",
     ),
 ]
+Recluster: TypeAlias = Annotated[
+    bool, typer.Option("--recluster", help="With --merge: find the topics of the joined memory anew, afterwards.")
+]
 Into: TypeAlias = Annotated[
     Path | None,
     typer.Option(

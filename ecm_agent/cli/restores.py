@@ -19,6 +19,7 @@ def restore(  # noqa: PLR0913 (one parameter for each option)
     into: options.Into = None,
     merge: options.Merge = False,
     on_conflict: options.OnConflict = None,
+    recluster: options.Recluster = False,
     dry_run: options.DryRun = False,
     force: options.Force = False,
     no_safety_archive: options.NoSafetyArchive = False,
@@ -27,7 +28,7 @@ def restore(  # noqa: PLR0913 (one parameter for each option)
     """Replace what the store holds by a backup, or with --merge join the two; what was there is kept."""
     from ecm_agent.cli.restoring import Wishes, restore_from
 
-    wishes = Wishes(config, store, into, merge, on_conflict, force, dry_run, not no_safety_archive)
+    wishes = Wishes(config, store, into, merge, on_conflict, force, dry_run, not no_safety_archive, recluster)
     with screen(json=json) as out:
         settings = wishes.settings()
         with opened(archive, settings, out, job=job, from_=from_, at=at) as (source, file, stored):
@@ -42,7 +43,7 @@ def undo(
     no_safety_archive: options.NoSafetyArchive = False,
     json: options.Json = False,
 ) -> None:
-    """Take back the last import, restore, merge or undo: what it found in the store takes its place again."""
+    """Take back the last import, restore, merge, recluster or undo: what it found takes its place again."""
     from ecm_agent import wiring
     from ecm_agent.cli.restoring import Wishes, restore_from
     from ecm_agent.jobs.locate import opened_path
@@ -54,9 +55,7 @@ def undo(
         settings = wishes.settings()
         last = to_undo(wiring.store(settings), wiring.context(settings, Silent()).history)
         with opened_path(Path(last.safety_archive)) as archive:
-            out.say(
-                f"Undoing the restore of {last.source} into {last.store} at {last.started_at:%Y-%m-%d %H:%M:%S %Z}."
-            )
+            out.say(f"Taking back the {last.what} at {last.started_at:%Y-%m-%d %H:%M:%S %Z}.")
             restore_from(archive, last.safety_archive, settings, out, wishes, command="undo")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from ecm_agent.cli import passwords, render
+from ecm_agent.cli.changes import reclustered
 from ecm_agent.cli.changes import restored as told
 from ecm_agent.cli.screen import PARTIAL
 from ecm_agent.cli.settings import settings_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ecm_agent.cli.screen import Screen
     from ecm_agent.config.settings import Settings
     from ecm_agent.jobs.restore import Restored
+    from ecm_agent.jobs.safety import Kept
     from ecm_agent.secret import Secret
     from ecm_agent.store.base import OnConflict
 
@@ -34,16 +36,21 @@ class Wishes:
     force: bool = False
     dry_run: bool = False
     safety_archive: bool = True
+    recluster: bool = False
 
     def settings(self) -> Settings:
         """Load the configuration, the store of the command line in it. Raises `UsageError` for wishes at odds."""
         if self.into and (self.store or self.merge):
             raise UsageError(
-                f"--into makes a new store: it goes with neither {'--store' if self.store else '--merge'} nor a merge.",
+                f"--into makes a new store: it does not go with {'--store' if self.store else '--merge'}.",
                 hint="To change what a store holds, name it with --store.",
             )
-        if self.on_conflict and not self.merge:
-            raise UsageError("--on-conflict goes with --merge: a replacement has no conflicts.")
+        if not self.merge and (self.on_conflict or self.recluster):
+            raise UsageError(f"{'--on-conflict' if self.on_conflict else '--recluster'} goes with --merge.")
+        if self.recluster:
+            from ecm_agent.clustering import require
+
+            require()
         if self.into and self.into.exists():
             raise UsageError(
                 f"There is something at {self.into} already.", hint="To replace what it holds: --store PATH"
@@ -73,8 +80,23 @@ def restore_from(
     out.summary(command, restored, **whence, store=str(settings.store.path))
     if wishes.dry_run and wishes.on_conflict == "fail" and restored.changes and restored.changes.total("conflicts"):
         raise SystemExit(MergeConflicts.exit_code)
+    if wishes.recluster and not wishes.dry_run:
+        _recluster(settings, out, wishes, restored.kept)
     if restored.no_place or restored.dropped:
         raise SystemExit(PARTIAL)
+
+
+def _recluster(settings: Settings, out: Screen, wishes: Wishes, kept: Kept) -> None:
+    """Find the topics of what has been merged; the way back is the merge's, to before both, if it left one."""
+    from ecm_agent import wiring
+    from ecm_agent.jobs.recluster import recluster
+
+    safety = None if kept.safety_archive else wiring.safety(settings, wanted=wishes.safety_archive)
+    with out.progress() as progress:
+        context = wiring.context(settings, progress, passwords.at_hand(settings))
+        result = recluster(wiring.store(settings), safety, context)
+    out.say(*reclustered(settings.store.path, result, wishes.config))
+    out.summary("recluster", result, store=str(settings.store.path))
 
 
 def _restored(

@@ -68,7 +68,7 @@ def backup(job: Job, context: Context, *, wait: float = 0.0) -> BackedUp:
         started, began = context.clock.now(), context.clock.monotonic()
         sweep(job.state_dir, job.name)
         adopt(job, context)
-        name = job.free_name(started)
+        name = job.free_name(started, context.history)
         try:
             exported, proved = _stage(job, name, context)
         except EcmError as error:

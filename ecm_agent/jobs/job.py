@@ -80,10 +80,14 @@ class Job:
         """Whether an archive is this job's, of this host."""
         return (name.job, name.host) == (self.name, self.host)
 
-    def free_name(self, now: datetime) -> ArchiveName:
-        """Name an archive made now; a second later when that second's name is taken somewhere."""
-        taken = set()
+    def free_name(self, now: datetime, history: History) -> ArchiveName:
+        """Name an archive made now; a second later when that second's name is taken somewhere.
+
+        What a destination out of reach holds is known from the journal.
+        """
+        taken: set[ArchiveName] = set()
         for destination in self.destinations.values():
+            taken.update(filter(None, map(ArchiveName.parse, history.proofs(destination.label))))
             try:
                 taken.update(self.archives_in(destination))
             except DestinationRefused:  # what is wrong with it is said when the archive is put there

@@ -9,7 +9,7 @@ from msgspec import Struct
 from ecm_agent.archive import open_archive
 from ecm_agent.errors import MergeConflicts, UsageError
 from ecm_agent.jobs.progress import followed
-from ecm_agent.jobs.safety import undoable
+from ecm_agent.jobs.safety import Kept, undoable
 from ecm_agent.jobs.verify import refuse_another_time
 from ecm_agent.model.manifest import Manifest
 from ecm_agent.store.base import Changes, OnConflict, Replaced
@@ -46,8 +46,7 @@ class Restored(Struct, frozen=True):
     chunks_before: int
     replaced: Replaced | None = None
     changes: Changes | None = None
-    safety_archive: str | None = None
-    undoable: bool = False
+    kept: Kept = Kept()
 
     @property
     def no_place(self) -> dict[str, int]:
@@ -88,10 +87,10 @@ def restore(
         _refuse_lesser(archive.manifest, before, terms)
     if terms.dry_run:
         return Restored(archive.manifest, terms.merge, True, before, None, _planned(archive, store, terms, context))
-    with undoable(store, source, safety, context) as change:
+    what = f"{'merge' if terms.merge else 'restore'} of {source}"
+    with undoable(store, what, safety, context) as change:
         replaced, changes = _carried_out(archive, store, terms, context, change)
-    made = change.archive or None
-    return Restored(archive.manifest, terms.merge, False, before, replaced, changes, made, undoable=change.on_record)
+    return Restored(archive.manifest, terms.merge, False, before, replaced, changes, change.kept)
 
 
 def _planned(archive: Archive, store: MemoryStore, terms: Terms, context: Context) -> Changes:

@@ -25,31 +25,36 @@ if TYPE_CHECKING:
     from ecm_agent.store.base import MemoryStore
 
 
+class Saved(Struct, frozen=True):
+    """A safety archive; `path` is empty where there was nothing to save, or no archive was wanted."""
+
+    path: str = ""
+    whole: bool = True
+    """Whether it can take the store's place again: not where the store has tables that archives do not hold."""
+
+
 class Safety(Struct, frozen=True):
     """Where the copy goes that is made of a store before it is replaced; `directory=None` makes none."""
 
     directory: Path | None
     host: str
 
-    def save(self, store: MemoryStore, context: Context) -> str:
-        """Write and prove an archive of the whole store: encrypted with the password at hand, else private.
-
-        Gives its path; '' where there is nothing to save, or no archive is wanted.
-        """
+    def save(self, store: MemoryStore, context: Context) -> Saved:
+        """Write and prove an archive of the whole store: encrypted with the password at hand, else private."""
         if self.directory is None or _is_empty(store):
-            return ""
+            return Saved()
         now = context.clock.now().replace(microsecond=0)
         try:
             path = self._free_path(private_directory(self.directory), now, encrypted=context.password is not None)
             with new_file(path, overwrite=False) as file:
-                export(store, Selection(), file, password=context.password, compression="none", created=now)
+                made = export(store, Selection(), file, password=context.password, compression="none", created=now)
                 verify(file, context.password, context.progress, title="Checking the safety archive")
         except OSError as error:
             raise EcmError(
                 f"No safety archive can be written in {self.directory}: {error.strerror}; the store was not touched.",
                 hint="Make room there, or go without one: --no-safety-archive",
             ) from error
-        return str(path)
+        return Saved(str(path), whole=not made.manifest.partial)
 
     def _free_path(self, directory: Path, now: datetime, *, encrypted: bool) -> Path:
         """Name a safety archive made now; of two restores in one second, each keeps what it replaced."""
@@ -58,31 +63,45 @@ class Safety(Struct, frozen=True):
         return next(path for path in paths if not path.exists())
 
 
-class Undoable:
-    """A change of a store by an archive that is on record, so that it can be undone."""
+class Kept(Struct, frozen=True):
+    """What a change left behind of what was there before: its safety archive, and whether `undo` knows of it.
 
-    def __init__(self, store: MemoryStore, source: str, safety: Safety, context: Context) -> None:
+    One that is not `replaceable` cannot take the store's place again: the store has tables that archives do not hold.
+    """
+
+    safety_archive: str | None = None
+    undoable: bool = False
+    replaceable: bool = True
+
+
+class Undoable:
+    """A change of a store that is on record, so that it can be undone."""
+
+    def __init__(self, store: MemoryStore, what: str, safety: Safety, context: Context) -> None:
         self._store = store
-        self._source = source
+        self._what = what
         self._safety = safety
         self._context = context
         self._number: int | None = None
-        self.archive = ""
-        """The safety archive's path, once there is one."""
+        self.saved = Saved()
 
     @property
-    def on_record(self) -> bool:
-        """Whether `undo` will know of it."""
-        return self._number is not None
+    def kept(self) -> Kept:
+        return Kept(self.saved.path or None, self.saved.whole and self._number is not None, self.saved.whole)
 
     def prepare(self) -> None:
-        """Keep what is there, if anything is. To be called when nobody else can write to the store any more."""
-        if not self._store.exists():
+        """Keep what is there, if anything is. To be called when nobody else can write to the store any more.
+
+        Where there is a journal, a store that was not there goes on record as well: `undo` must not take what came
+        before for the last change.
+        """
+        if self._store.exists():
+            self.saved = self._safety.save(self._store, self._context)
+        elif not self._context.history.exists():
             return
-        self.archive = self._safety.save(self._store, self._context)
         with suppress(EcmError):  # a restore must not fail for want of notes: the report names the archive as well
             now = self._context.clock.now()
-            self._number = self._context.history.begin_restore(self._store.path, self._source, self.archive, now)
+            self._number = self._context.history.begin_restore(self._store.path, self._what, self.saved.path, now)
 
     def finish(self) -> None:
         """Put on record that the store was changed."""
@@ -100,18 +119,18 @@ class Undoable:
     def drop(self) -> None:
         """Forget a change that turned out to be none, and the safety archive with it."""
         self.cancel()
-        if self.archive:
-            Path(self.archive).unlink(missing_ok=True)
-            self.archive = ""
+        if self.saved.path:
+            Path(self.saved.path).unlink(missing_ok=True)
+            self.saved = Saved()
 
 
 @contextmanager
-def undoable(store: MemoryStore, source: str, safety: Safety, context: Context) -> Iterator[Undoable]:
-    """Put what the block does to a store on record, so that `undo` can take it back; `source` is what it restores.
+def undoable(store: MemoryStore, what: str, safety: Safety, context: Context) -> Iterator[Undoable]:
+    """Put what the block does to a store on record, so that `undo` can take it back; `what` says which change it is.
 
     The block calls `prepare` of what it is given. Whatever it raises means that the store was not changed.
     """
-    change = Undoable(store, source, safety, context)
+    change = Undoable(store, what, safety, context)
     try:
         yield change
     except BaseException:

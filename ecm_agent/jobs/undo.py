@@ -1,4 +1,4 @@
-"""undo: what the last restore into a store found there takes its place again."""
+"""undo: what the last change of a store found there takes its place again."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 def to_undo(store: MemoryStore, history: History) -> Restore:
-    """Find the last restore, merge or undo of a store. Raises `NotFound` when there is nothing to go back to.
+    """Find the last change of a store by this program. Raises `NotFound` when there is nothing to go back to.
 
     To undo is to restore its safety archive, which makes one of its own: undone twice, all is as it was.
     """
     last = history.last_restore(store.path)
     if last is None:
         raise NotFound(
-            f"No restore into {store.path} is on record.",
+            f"No change of {store.path} by this program is on record.",
             hint="A safety archive can be restored by its path: ecm-agent import FILE --force",
         )
     if not last.safety_archive:
         raise NotFound(
-            f"The last restore into {store.path} (of {last.source}) kept no safety archive: "
-            "the store was empty, or it was told not to.",
+            f"The last change of {store.path} ({last.what}) kept no safety archive: "
+            "the store was empty or not there, or it was told not to.",
             hint="The backups: ecm-agent list",
         )
     return last

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from ecm_agent.model.records import RECORD_TYPES
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ecm_agent.model.manifest import Manifest, Selection
-    from ecm_agent.model.records import Batch
+    from ecm_agent.model.records import Batch, RecordType
 
 
 def nothing() -> None:
@@ -96,6 +98,17 @@ class Changes(Struct, frozen=True):
         return sum(getattr(one, fate) for one in self.tallies if section in {None, one.section})
 
 
+class Reclustered(Struct, frozen=True):
+    """What became of a store's clusters: how many were changed in place, added, removed; and its memberships."""
+
+    updated: int
+    added: int
+    removed: int
+    memberships: int
+    without_chunk: int
+    """How many memberships were left out, their chunk not being there."""
+
+
 class Snapshot(Protocol):
     """The store at one instant, whatever its owner writes meanwhile."""
 
@@ -105,11 +118,15 @@ class Snapshot(Protocol):
     odd_rows: int
     """How many rows were odd in all."""
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, kinds: Collection[RecordType] = RECORD_TYPES) -> Iterator[Batch]:
         """Give every selected record, in the order of `RECORD_TYPES`, within a kind in the order they were written.
 
-        Edges come with both ends or not at all, clusters with the members that are selected.
+        Edges come with both ends or not at all, clusters with the members that are selected. Of kinds that are not
+        asked for nothing is read.
         """
+
+    def chunk_ids(self) -> Iterator[str]:
+        """Give the id of every selected chunk, and nothing else of it."""
 
 
 class MemoryStore(Protocol):
@@ -166,6 +183,17 @@ class MemoryStore(Protocol):
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
         """Say what `replace` would change, without writing a byte. Raises `StoreUnreadable`."""
+
+    def recluster(
+        self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
+    ) -> Reclustered:
+        """Make these the store's clusters and memberships, all at once; on any error it stays as it was.
+
+        A cluster whose id the store has is changed in place: it keeps its name, its description, its times, and
+        whatever a record leaves `UNSET`. Others are added, and clusters that are not given removed. A membership whose
+        chunk is not there (any more) is left out. No other record is touched.
+        `prepare` is as for `replace`. Raises `StoreUnreadable`, also for a store that does not exist.
+        """
 
     def create(self) -> None:
         """Make an empty store. Raises `EcmError` when there is something at its place already."""

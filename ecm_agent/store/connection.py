@@ -49,6 +49,19 @@ def _missing(connection: sqlite3.Connection) -> list[str]:
     ]
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection, *, keep: bool = True) -> Iterator[None]:
+    """Let nobody else write during the block; in the end keep what it did, or undo it as after any error."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT" if keep else "ROLLBACK")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
     """Name the columns of a table that can be written (not the generated ones); none when there is no such table."""
     rows = connection.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0 ORDER BY cid", (table,))

@@ -21,7 +21,7 @@ def insert(connection: sqlite3.Connection, table: Table, groups: Sequence[Rows])
     connection.execute("SAVEPOINT batch")
     try:
         for rows in groups:
-            connection.executemany(_insertion(table, rows.columns, rows.values[0]), rows.values)
+            connection.executemany(insertion(table, rows.columns, rows.values[0]), rows.values)
     except (sqlite3.IntegrityError, OverflowError):
         connection.execute("ROLLBACK TO batch")
         _name_the_culprit(connection, table, groups)
@@ -33,7 +33,7 @@ def place_for(value: SqlValue) -> str:
     return "CAST(? AS TEXT)" if isinstance(value, BrokenText) else "?"
 
 
-def _insertion(table: Table, columns: Sequence[str], first: Sequence[SqlValue]) -> str:
+def insertion(table: Table, columns: Sequence[str], first: Sequence[SqlValue]) -> str:
     """Give the INSERT for rows like the first one; a row with a value that is not UTF-8 is alone in its group."""
     names = ", ".join(quoted(column) for column in columns)
     return f"INSERT INTO {quoted(table.name)} ({names}) VALUES ({', '.join(map(place_for, first))})"  # noqa: S608 (quoted)
@@ -44,7 +44,7 @@ def _name_the_culprit(connection: sqlite3.Connection, table: Table, groups: Sequ
     for rows in groups:
         for number, row in enumerate(rows.values):
             try:
-                connection.execute(_insertion(table, rows.columns, row), row)
+                connection.execute(insertion(table, rows.columns, row), row)
             except (sqlite3.IntegrityError, OverflowError) as error:
                 where = f"row {number + 1} of a batch"
                 if (key := table.key(rows.columns)) in rows.columns:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ecm_agent import __version__
 from ecm_agent.errors import UsageError
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
+from ecm_agent.model.records import RECORD_TYPES
 from ecm_agent.store.base import Oddity
 from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.connection import columns_of, explained
@@ -17,10 +18,10 @@ from ecm_agent.store.schema import CHUNKS, CLUSTERS, EDGES, MEMBERSHIPS, TABLES,
 from ecm_agent.store.writing import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from ecm_agent.model.records import Batch
+    from ecm_agent.model.records import Batch, RecordType
     from ecm_agent.store.reading import Row
     from ecm_agent.store.schema import Table
 
@@ -50,11 +51,17 @@ class SqliteSnapshot:
         self._ask_for(self._all_projects())
         self.manifest = self._manifest(created)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, kinds: Collection[RecordType] = RECORD_TYPES) -> Iterator[Batch]:
         with explained(self._path):  # whoever reads may be busy with another store, and take the blame for this one
             for table in TABLES:
-                if self.manifest.count(table.record) is not None:
+                if table.record in kinds and self.manifest.count(table.record) is not None:
                     yield from self._batches_of(table)
+
+    def chunk_ids(self) -> Iterator[str]:
+        sql = f"SELECT CAST(t.id AS BLOB) FROM main.chunks t WHERE typeof(t.id) = 'text' AND {self._wanted(CHUNKS)}"  # noqa: S608 (names are ours)
+        with explained(self._path):
+            names = (lenient_text(raw) for (raw,) in self._connection.execute(sql))
+            yield from (name for name in names if isinstance(name, str))
 
     def _batches_of(self, table: Table) -> Iterator[Batch]:
         reader = RowReader(table, self._columns[table])

@@ -12,7 +12,8 @@ from ecm_agent.atomic import new_file, private_directory
 from ecm_agent.errors import ArchiveInvalid, EcmError, MergeConflicts, StoreUnreadable
 from ecm_agent.store.base import Replaced, nothing
 from ecm_agent.store.cells import lenient_text
-from ecm_agent.store.connection import columns_of, connect, explained
+from ecm_agent.store.clusters import write_clusters
+from ecm_agent.store.connection import columns_of, connect, explained, transaction
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.merging.comparison import Comparison
 from ecm_agent.store.merging.merge import Merge
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from ecm_agent.model.manifest import Manifest, Selection
     from ecm_agent.model.records import Batch, RecordType
-    from ecm_agent.store.base import Changes, OnConflict
+    from ecm_agent.store.base import Changes, OnConflict, Reclustered
     from ecm_agent.store.schema import Table
 
 
@@ -65,7 +66,7 @@ class SqliteStore:
     def replace(
         self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
     ) -> Replaced:
-        with self._writable() as connection, _transaction(connection):
+        with self._writable() as connection, transaction(connection):
             _refuse_other_tables(self.path, connection)
             prepare()
             _empty(connection)
@@ -84,7 +85,7 @@ class SqliteStore:
     ) -> Changes:
         if dry_run and not self.exists():
             return self.compare(manifest, batches)
-        with self._writable() as connection, _transaction(connection, keep=not dry_run):
+        with self._writable() as connection, transaction(connection, keep=not dry_run):
             prepare()
             changes = Merge(connection, manifest, on_conflict).run(batches)
             if on_conflict == "fail" and not dry_run:
@@ -96,9 +97,16 @@ class SqliteStore:
             with connect(self.path, write=False) as connection:
                 connection.execute("BEGIN")
                 return Comparison(connection, manifest).run(batches)
+        self._refuse_leftovers()
         with closing(sqlite3.connect(":memory:")) as nothing_there:
             nothing_there.executescript(CREATE_STORE)
             return Comparison(nothing_there, manifest).run(batches)
+
+    def recluster(
+        self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
+    ) -> Reclustered:
+        with connect(self.path, write=True) as connection:
+            return write_clusters(connection, clusters, memberships, prepare)
 
     def create(self) -> None:
         if self.exists():
@@ -114,42 +122,45 @@ class SqliteStore:
                 yield connection
             return
         with self._new() as path, connect(path, write=True) as connection, explained(self.path):
-            # Nothing is lost when a file that nobody has seen yet is left unfinished.
-            connection.execute("PRAGMA journal_mode = MEMORY")
-            connection.execute("PRAGMA synchronous = OFF")
+            _unjournaled(connection)
             yield connection
 
     @contextmanager
     def _new(self) -> Iterator[Path]:
         """Give an empty store under a temporary name; it takes its own once the block has ended well."""
+        self._refuse_leftovers()
+        of_the_block: OSError | None = None
+        try:
+            private_directory(self.path.parent)
+            with new_file(self.path, overwrite=False) as file:
+                path = Path(file.name)
+                with explained(self.path), closing(sqlite3.connect(path)) as connection:
+                    _unjournaled(connection)
+                    connection.executescript(f"BEGIN; {CREATE_STORE} COMMIT")
+                try:
+                    yield path
+                except OSError as error:
+                    of_the_block = error
+                    raise
+        except OSError as error:
+            if error is of_the_block:
+                raise
+            raise StoreUnreadable(f"{self.path} cannot be written: {error.strerror}.") from error
+
+    def _refuse_leftovers(self) -> None:
+        """Refuse to put a store, or to plan one, where the last changes of another may lie."""
         for leftover in (f"{self.path}-wal", f"{self.path}-journal"):
             if Path(leftover).exists() and Path(leftover).stat().st_size:  # an empty one holds nothing
                 raise StoreUnreadable(
                     f"There is a {leftover} without its {self.path.name}; it may hold the last changes of a store.",
                     hint="Bring the two together again, or move the file away.",
                 )
-        try:
-            private_directory(self.path.parent)
-            with new_file(self.path, overwrite=False) as file:
-                path = Path(file.name)
-                with explained(self.path), closing(sqlite3.connect(path)) as connection:
-                    connection.executescript(f"BEGIN; {CREATE_STORE} COMMIT")  # one wait for the disk, not one a table
-                yield path
-        except OSError as error:
-            raise StoreUnreadable(f"{self.path} cannot be written: {error.strerror}.") from error
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection, *, keep: bool = True) -> Iterator[None]:
-    """Let nobody else write during the block; in the end keep what it did, or undo it as after any error."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT" if keep else "ROLLBACK")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+def _unjournaled(connection: sqlite3.Connection) -> None:
+    """Put no journal beside a file that nobody has seen yet: nothing is lost, and nobody would clear it away."""
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def _refuse_conflicts(changes: Changes) -> None:

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.model.records import Chunk, Edge
 from ecm_agent.store.cells import SqlValue, from_cell
-from ecm_agent.store.schema import Kind
+from ecm_agent.store.schema import MEMBERSHIPS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +40,9 @@ class RowWriter:
         self._columns = set(columns)
         self._manifest = manifest
         self._written = 0
+        # Memberships that an archive does not announce are read off its clusters, which say nothing of distances.
+        implied = table is MEMBERSHIPS and manifest.membership_count is None
+        self._made_up = frozenset({"distance"} if implied else ())
         self.no_place: Counter[str] = Counter()
         """Values that are not NULL and that the table has no column for, by `table.column`."""
 
@@ -54,7 +57,7 @@ class RowWriter:
 
     def _by_column(self, batch: Batch) -> Rows | None:
         """Turn a batch over by column; `None` when its records are not all alike."""
-        made_up = set()
+        made_up = set(self._made_up)
         given: list[tuple[Field, Sequence[Any]]] = []
         for field in self._fields():
             values: Sequence[Any] = list(map(attrgetter(field.attribute), batch))
@@ -77,7 +80,7 @@ class RowWriter:
         return fill(record, self._manifest, number) if fill else UNSET
 
     def _row(self, record: Any, number: int) -> Rows:  # noqa: ANN401 (a record of the table's kind)
-        made_up = set()
+        made_up = set(self._made_up)
         row: dict[str, Any] = {}
         for field in self._fields():
             value = getattr(record, field.attribute)

@@ -8,6 +8,7 @@ import builders
 
 from ecm_agent.cli.changes import restored
 from ecm_agent.jobs.restore import Restored
+from ecm_agent.jobs.safety import Kept
 from ecm_agent.store.base import Changes, Conflict, Oddity, Replaced, Tally
 
 MANIFEST = builders.manifest_of([[builders.chunk("c1")], [builders.edge("e1", "c1", "c1")]])
@@ -33,8 +34,7 @@ def test_the_undo_can_be_pasted() -> None:
         dry_run=False,
         chunks_before=3,
         replaced=replaced,
-        safety_archive="/safe.ecm",
-        undoable=True,
+        kept=Kept("/safe.ecm", undoable=True),
     )
     assert list(restored("m.ecm", Path("/my store/memory.db"), result, Path("my.yaml"))) == [
         "Restored m.ecm into /my store/memory.db: 1 chunk, 1 edge.",
@@ -46,7 +46,7 @@ def test_the_undo_can_be_pasted() -> None:
 
 def test_without_a_journal_the_safety_archive_itself_undoes() -> None:
     """Where the restore could not be put on record, the command names the file."""
-    result = Restored(MANIFEST, merge=False, dry_run=False, chunks_before=3, safety_archive="/state dir/safe.ecm")
+    result = Restored(MANIFEST, merge=False, dry_run=False, chunks_before=3, kept=Kept("/state dir/safe.ecm"))
     *_, last = restored("m.ecm", Path("m.db"), result, None)
     assert last == "  To undo: ecm-agent import '/state dir/safe.ecm' --force --store m.db"
 
@@ -70,6 +70,14 @@ def test_a_merge_is_told_by_section_and_by_project() -> None:
     ]
 
 
+def test_what_is_not_named_is_counted() -> None:
+    """Where there are more conflicts and dropped records than are named, the report says how many more."""
+    tallies = [Tally("chunks", None, conflicts=3), Tally("edges", None, dropped=2)]
+    changes = Changes(tallies, CHANGES.conflicts, CHANGES.dropped, {})
+    lines = list(restored("m.ecm", Path("m.db"), Restored(MANIFEST, True, False, 3, changes=changes), None))
+    assert [line for line in lines if "…" in line] == ["  … and 1 more conflict", "  … and 1 more dropped record"]
+
+
 def test_a_dry_restore_says_that_nothing_happened() -> None:
     """A dry run tells what would come and go, in the conditional."""
     plan = Changes([Tally("chunks", "tide-tables", added=1, removed=1)], [], [], {})
@@ -80,4 +88,13 @@ def test_a_dry_restore_says_that_nothing_happened() -> None:
         "  chunks   1      0        0        1",
         "  PROJECT        ADDED  UPDATED  SKIPPED  REMOVED",
         "  'tide-tables'  1      0        0        1",
+    ]
+
+
+def test_a_way_back_that_is_none_is_not_offered() -> None:
+    """Where the store has tables that archives do not hold, no command is named that would be refused."""
+    result = Restored(MANIFEST, merge=True, dry_run=False, chunks_before=3, kept=Kept("/safe.ecm", replaceable=False))
+    assert list(restored("m.ecm", Path("m.db"), result, None))[1:] == [
+        "  What was there before (3 chunks) is in /safe.ecm",
+        "  It cannot be put back in one step yet: the store has tables that archives do not hold",
     ]

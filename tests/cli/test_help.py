@@ -15,21 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ORDER = [
-    *(
-        "init",
-        "export",
-        "import",
-        "inspect",
-        "backup",
-        "list",
-        "verify",
-        "rotate",
-        "status",
-        "drill",
-        "restore",
-        "undo",
-    ),
-    *("run", "demo", "config check", "config show", "config schema", "destination test"),
+    *("init", "export", "import", "inspect", "backup", "list", "verify", "rotate", "status", "drill", "restore"),
+    *("undo", "recluster", "run", "demo", "config check", "config show", "config schema", "destination test"),
 ]
 
 

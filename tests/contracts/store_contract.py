@@ -20,10 +20,12 @@ from builders import (
     vector,
     vector_clock,
 )
+from msgspec import structs
 
-from ecm_agent.errors import ArchiveInvalid, EcmError, UsageError
+from ecm_agent.errors import ArchiveInvalid, EcmError, MergeConflicts, StoreUnreadable, UsageError
 from ecm_agent.model.manifest import Selection
 from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, Vector, VectorClock
+from ecm_agent.store.base import Reclustered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +34,28 @@ if TYPE_CHECKING:
     from ecm_agent.store.base import MemoryStore
 
 NEWER: list[Batch] = [[chunk("n1"), chunk("n2")], [edge("n", "n1", "n2")]]
+
+
+MEMBERS: list[Batch] = [[membership("c1", "k1", 0.125), membership("c2", "k1", 0.5)], [membership("c4", "new", 0.0)]]
+
+
+def found(name: str, *exemplars: str) -> Cluster:
+    """Make a cluster as a re-clustering gives it."""
+    return Cluster(
+        id=name,
+        name=None,
+        description=None,
+        centroid=b"\0\0\x80\x3f",
+        exemplar_ids=list(exemplars),
+        membership_hash=f"of {name}",
+        created_at=CREATED,
+        refreshed_at=None,
+    )
+
+
+def others(records: Iterable[AnyRecord]) -> list[AnyRecord]:
+    """Give all that a re-clustering leaves alone."""
+    return [record for record in records if not isinstance(record, Cluster | Membership)]
 
 
 class Interruption(BaseException):
@@ -255,6 +279,145 @@ class StoreContract:
             assert snapshot.manifest.left_out == {"vectors": 4}
             assert snapshot.manifest.partial
 
+    def test_only_the_kinds_asked_for_are_read(self, filled: MemoryStore) -> None:
+        """A snapshot gives the kinds that are asked for as ever, and nothing of the others."""
+        with filled.snapshot(Selection(), CREATED) as snapshot:
+            records = list(flat(snapshot.batches((Vector, Cluster))))
+        assert records == [record for record in contents(filled) if isinstance(record, Vector | Cluster)]
+
+    def test_chunks_can_be_named_without_being_read(self, filled: MemoryStore) -> None:
+        """`chunk_ids` gives the id of every selected chunk."""
+        with filled.snapshot(Selection(), CREATED) as snapshot:
+            assert sorted(snapshot.chunk_ids()) == ["c1", "c2", "c3", "c4", "c5"]
+        with filled.snapshot(Selection(projects=("tide-tables",)), CREATED) as snapshot:
+            assert sorted(snapshot.chunk_ids()) == ["c1", "c3"]
+
+    def test_clusters_give_way_to_others(self, filled: MemoryStore) -> None:
+        """A cluster that stays keeps its name and times, others come and go, and no other record is touched."""
+        before = contents(filled)
+        done = filled.recluster(
+            [[structs.replace(found("k1", "c1", "c2"), name="not this"), found("new", "c4")]], MEMBERS
+        )
+        assert done == Reclustered(updated=1, added=1, removed=2, memberships=3, without_chunk=0)
+        after = contents(filled)
+        kept, new = (record for record in after if isinstance(record, Cluster))
+        assert kept == structs.replace(
+            cluster("k1"),
+            member_chunk_ids=["c1", "c2"],
+            centroid=b"\0\0\x80\x3f",
+            exemplar_ids=["c1", "c2"],
+            membership_hash="of k1",
+        )
+        assert new == structs.replace(found("new", "c4"), member_chunk_ids=["c4"])
+        assert [record for record in after if isinstance(record, Membership)] == list(flat(MEMBERS))
+        assert others(after) == others(before)
+
+    def test_what_a_cluster_does_not_say_stays(self, filled: MemoryStore) -> None:
+        """A cluster given without centroid, exemplars and hash keeps those it has."""
+        filled.recluster([[Cluster(id="k1", name=None, description=None)]], [[membership("c1", "k1")]])
+        (kept,) = (record for record in contents(filled) if isinstance(record, Cluster))
+        assert kept == cluster("k1", ["c1"], ["c1"])
+
+    def test_a_member_that_has_gone_is_left_out(self, filled: MemoryStore) -> None:
+        """A membership of a chunk that is not there is counted, and not written."""
+        done = filled.recluster([[found("new", "c1")]], [[membership("gone", "new"), membership("c1", "new")]])
+        assert (done.memberships, done.without_chunk) == (1, 1)
+        assert names(contents(filled), Membership) == ["c1"]
+
+    def test_without_clusters_there_are_none(self, filled: MemoryStore) -> None:
+        """Nothing given leaves no cluster and no membership."""
+        assert filled.recluster([], []).removed == 3
+        assert others(contents(filled)) == contents(filled)
+
+    @pytest.mark.parametrize("error", [OSError("a bad disk"), Interruption()], ids=["error", "interruption"])
+    @pytest.mark.parametrize("where", ["before", "clusters", "memberships"])
+    def test_a_reclustering_that_breaks_off_changes_nothing(
+        self, filled: MemoryStore, error: BaseException, where: str
+    ) -> None:
+        """An error half-way comes through as it is, and every record stays as it was."""
+
+        def fail() -> None:
+            if where == "before":
+                raise error
+
+        clusters: Iterable[Batch] = [[found("k1", "c1"), found("new", "c4")]]
+        members: Iterable[Batch] = MEMBERS
+        with pytest.raises(type(error)) as caught:
+            filled.recluster(
+                breaking_off(clusters, error) if where == "clusters" else clusters,
+                breaking_off(members, error) if where == "memberships" else members,
+                fail,
+            )
+        assert caught.value is error
+        assert contents(filled) == list(flat(memory()))
+
+    def test_a_store_that_is_not_there_has_no_clusters(self, store: MemoryStore) -> None:
+        """What does not exist cannot be clustered, and does not come to be."""
+        with pytest.raises(StoreUnreadable):
+            store.recluster([], [])
+        assert not store.exists()
+
     def test_a_snapshot_stands_still(self, filled: MemoryStore) -> None:
         """Two snapshots of an unchanged store give the same."""
         assert contents(filled) == contents(filled)
+
+    def test_a_merge_joins_what_both_know(self, filled: MemoryStore) -> None:
+        """What is new comes, what is known is skipped, and what is there stays."""
+        changes = filled.merge(manifest_of([]), [[chunk("c1"), chunk("n1")], [edge("n", "c1", "n1")]])
+        assert (changes.total("added"), changes.total("skipped")) == (2, 1)
+        assert {"c1", "c3", "n1"} <= set(names(contents(filled), Chunk))
+        assert names(contents(filled), Edge)[-1] == "n"
+
+    def test_a_merge_makes_a_store(self, store: MemoryStore) -> None:
+        """Where there is none, a merge makes one that holds the records."""
+        store.merge(manifest_of([]), NEWER)
+        assert contents(store) == list(flat(NEWER))
+
+    def test_a_dry_merge_changes_nothing(self, filled: MemoryStore) -> None:
+        """A dry run counts as the merge does, conflicts included, whatever was to become of them."""
+        newer: list[Batch] = [[chunk("c1", content="other"), chunk("n1")]]
+        planned = filled.merge(manifest_of([]), newer, "fail", dry_run=True)
+        assert (planned.total("added"), planned.total("conflicts")) == (1, 1)
+        assert contents(filled) == list(flat(memory()))
+
+    def test_conflicts_that_are_to_fail_change_nothing(self, filled: MemoryStore) -> None:
+        """With `fail` one conflict is enough, and what was new does not come either."""
+        with pytest.raises(MergeConflicts):
+            filled.merge(manifest_of([]), [[chunk("c1", content="other"), chunk("n1")]], "fail")
+        assert contents(filled) == list(flat(memory()))
+
+    def test_a_record_that_comes_twice_is_not_merged(self, filled: MemoryStore) -> None:
+        """An archive that holds a record twice is not merged, wherever the two stand."""
+        with pytest.raises(ArchiveInvalid):
+            filled.merge(manifest_of([]), [[chunk("n1")], [chunk("n1")]])
+        assert contents(filled) == list(flat(memory()))
+
+    @pytest.mark.parametrize("error", [OSError("a bad disk"), Interruption()], ids=["error", "interruption"])
+    @pytest.mark.parametrize("where", ["before", "records"])
+    def test_a_merge_that_breaks_off_changes_nothing(
+        self, filled: MemoryStore, error: BaseException, where: str
+    ) -> None:
+        """An error half-way comes through as it is, and every record stays as it was."""
+
+        def fail() -> None:
+            if where == "before":
+                raise error
+
+        batches: Iterable[Batch] = breaking_off(NEWER, error) if where == "records" else NEWER
+        with pytest.raises(type(error)) as caught:
+            filled.merge(manifest_of([]), batches, prepare=fail)
+        assert caught.value is error
+        assert contents(filled) == list(flat(memory()))
+
+    def test_a_comparison_says_what_a_replacement_would_change(self, filled: MemoryStore) -> None:
+        """What would come, change, stay and go is counted, and nothing is changed."""
+        changes = filled.compare(manifest_of([]), [[chunk("c1"), chunk("c3", content="other"), chunk("n1")]])
+        counts = {fate: changes.total(fate, "chunks") for fate in ("added", "updated", "skipped", "removed")}
+        assert counts == {"added": 1, "updated": 1, "skipped": 1, "removed": 3}
+        assert changes.total("removed", "edges") == 4
+        assert contents(filled) == list(flat(memory()))
+
+    def test_all_of_an_archive_would_be_new_where_there_is_no_store(self, store: MemoryStore) -> None:
+        """A comparison with nothing counts everything as added, and makes no store."""
+        assert store.compare(manifest_of([]), NEWER).total("added") == 3
+        assert not store.exists()

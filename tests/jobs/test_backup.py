@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import builders
 import pytest
-from fakes import FaultyDestination, MemoryDestination, RecordingDestination
+from fakes import FaultyDestination, MemoryDestination, RecordingDestination, UnpluggedDestination
 from workplace import PASSWORD, archive, held_elsewhere
 
 from ecm_agent.errors import (
@@ -27,6 +27,7 @@ from ecm_agent.history import History, Proof
 from ecm_agent.jobs import backup as backup_module
 from ecm_agent.jobs.backup import BackedUp, backup
 from ecm_agent.jobs.compare import differences
+from ecm_agent.jobs.deliver import send
 from ecm_agent.jobs.export import Exported, export
 from ecm_agent.jobs.restore import Terms, restore
 from ecm_agent.jobs.safety import Safety
@@ -294,6 +295,19 @@ def test_backups_of_one_second_have_names_of_their_own(at: Workplace) -> None:
     assert second.archive == "nightly-laptop-20250301T120001Z.ecm"
     assert second.exit_code == 0
     assert list(other.archives) == [the_archive(second)]
+
+
+def test_a_name_that_a_destination_out_of_reach_holds_is_not_given_again(at: Workplace) -> None:
+    """When the clock is set back, the next archive can still be sent to a destination that was out of reach then."""
+    far = UnpluggedDestination(MemoryDestination("far"))
+    far.down = False
+    first = backup(at.job(at.memory, far), at.context())
+    at.memory.archives.clear()
+    far.down = True
+    again = backup(at.job(at.memory, far), at.context())
+    assert again.archive != first.archive
+    far.down = False
+    assert send(at.job(at.memory, far), at.context()).exit_code == 0
 
 
 def test_another_process_on_the_same_job_is_waited_out(at: Workplace) -> None:

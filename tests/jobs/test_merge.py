@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 import builders
 import pytest
+from msgspec.structs import replace
 from workplace import PASSWORD, Workplace
 
+from ecm_agent.archive import write_archive
 from ecm_agent.errors import ArchiveInvalid, MergeConflicts, NotFound
 from ecm_agent.jobs.export import export
 from ecm_agent.jobs.restore import Restored, Terms, restore
 from ecm_agent.jobs.safety import Safety
 from ecm_agent.jobs.undo import to_undo
 from ecm_agent.model.manifest import Selection
+from ecm_agent.model.records import Membership
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -67,8 +70,8 @@ def test_a_merge_can_be_undone_and_that_as_well(at: Workplace, there: SqliteStor
     result = merge(at, there, archive_of(at.store), "theirs")
     after = builders.rows_of(there.path)
     assert after != before
-    assert result.undoable
-    assert result.safety_archive
+    assert result.kept.undoable
+    assert result.kept.safety_archive
     at.clock.advance(timedelta(seconds=1))
     undo(at, there)
     assert builders.rows_of(there.path) == before
@@ -105,7 +108,7 @@ def test_a_merge_that_changes_nothing_is_not_to_be_undone(at: Workplace, there: 
     merge(at, there, archive, "theirs")
     at.clock.advance(timedelta(seconds=1))
     again = merge(at, there, archive, "theirs")
-    assert (again.safety_archive, again.undoable) == (None, False)
+    assert (again.kept.safety_archive, again.kept.undoable) == (None, False)
     assert len(safety_archives(at)) == 1
     undo(at, there)
     assert builders.rows_of(there.path) == before
@@ -147,12 +150,34 @@ def test_nothing_to_go_back_to_is_said(at: Workplace) -> None:
         to_undo(at.store, at.history)
 
 
+def test_what_an_archive_does_not_say_is_no_conflict(at: Workplace) -> None:
+    """Members that an archive of the original program lists without their distances leave the store's as they are."""
+    before = builders.rows_of(at.store.path)
+    batches = [batch for batch in builders.memory() if not isinstance(batch[0], Membership)]
+    file = io.BytesIO()
+    manifest = replace(builders.manifest_of(batches), membership_count=None)
+    write_archive(file, manifest, batches, seal=None, compression="none")
+    result = merge(at, at.store, file, "theirs")
+    assert result.changes
+    assert (result.changes.none, result.changes.total("skipped", "memberships")) == (True, 3)
+    assert builders.rows_of(at.store.path) == before
+
+
+def test_a_store_made_anew_is_not_taken_back_to_one_that_was_lost(at: Workplace, there: SqliteStore) -> None:
+    """Undo after a restore into a place where nothing was finds nothing, whatever happened there before."""
+    merge(at, there, archive_of(at.store))
+    there.path.unlink()
+    restore(archive_of(at.store), there, Safety(None, "laptop"), at.context(), Terms(), source="memory.ecm")
+    with pytest.raises(NotFound, match="was empty or not there"):
+        to_undo(there, at.history)
+
+
 def test_the_journal_need_not_work(at: Workplace, there: SqliteStore) -> None:
     """Where the restore cannot be put on record it happens all the same, and says that undo will not know of it."""
     (at.state_dir / "history.db").mkdir(parents=True)
     result = merge(at, there, archive_of(at.store))
-    assert result.safety_archive
-    assert not result.undoable
+    assert result.kept.safety_archive
+    assert not result.kept.undoable
 
 
 def test_undo_knows_stores_apart(at: Workplace, there: SqliteStore) -> None:
@@ -161,4 +186,4 @@ def test_undo_knows_stores_apart(at: Workplace, there: SqliteStore) -> None:
     with pytest.raises(NotFound):
         to_undo(at.store, at.history)
     relative = SqliteStore(there.path.parent / "." / ".." / there.path.parent.name / there.path.name)
-    assert to_undo(relative, at.history).source == "memory.ecm"
+    assert to_undo(relative, at.history).what == "merge of memory.ecm"

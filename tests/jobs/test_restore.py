@@ -101,8 +101,8 @@ def test_what_was_there_comes_back(at: Workplace, target: SqliteStore, password:
     before = copy_of(target)
     result = into(target, exported(at.store, password=password), at, password=password)
     assert differences(before, target) != {}
-    assert result.safety_archive
-    path = Path(result.safety_archive)
+    assert result.kept.safety_archive
+    path = Path(result.kept.safety_archive)
     assert path.suffix == (".ecm" if password else ".json")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -117,10 +117,10 @@ def test_two_restores_in_one_second_keep_both_memories(at: Workplace, target: Sq
     before = copy_of(target)
     archive = exported(at.store)
     first, second = into(target, archive, at), into(target, archive, at)
-    assert first.safety_archive
-    assert second.safety_archive
-    assert first.safety_archive != second.safety_archive
-    with Path(first.safety_archive).open("rb") as file:
+    assert first.kept.safety_archive
+    assert second.kept.safety_archive
+    assert first.kept.safety_archive != second.kept.safety_archive
+    with Path(first.kept.safety_archive).open("rb") as file:
         into(target, file, at)
     assert differences(before, target) == {}
 
@@ -132,7 +132,7 @@ def test_nothing_needs_no_safety_archive(at: Workplace, there: str) -> None:
     if there == "an empty store":
         target.create()
     result = into(target, exported(at.store), at)
-    assert (result.safety_archive, result.chunks_before) == (None, 0)
+    assert (result.kept.safety_archive, result.chunks_before) == (None, 0)
     assert not (at.state_dir / "safety").exists()
     assert differences(at.store, target) == {}
 
@@ -141,7 +141,7 @@ def test_going_without_a_safety_archive_is_possible(at: Workplace, target: Sqlit
     """Where none is wanted, none is made."""
     safety = Safety(None, "laptop")
     result = restore(exported(at.store), target, safety, at.context(), Terms(), source="memory.ecm")
-    assert result.safety_archive is None
+    assert result.kept.safety_archive is None
     assert differences(at.store, target) == {}
 
 
@@ -235,7 +235,7 @@ def test_less_than_a_store_needs_force(
     assert sha256(target.path) == before
     result = into(target, archive, at, force=True, dry_run=dry_run)
     assert (sha256(target.path) == before) is dry_run
-    assert (result.safety_archive is None) is dry_run
+    assert (result.kept.safety_archive is None) is dry_run
 
 
 @pytest.mark.parametrize("what", ["projects", "vectors", "empty"])
@@ -254,7 +254,7 @@ def test_a_dry_run_changes_nothing(at: Workplace, target: SqliteStore) -> None:
     assert {path: sha256(path) for path in at.home.rglob("*") if path.is_file()} == before
     done = into(target, archive, at)
     assert planned.dry_run
-    assert planned.safety_archive is None
+    assert planned.kept.safety_archive is None
     assert planned.changes
     assert done.replaced
     came: Counter[str] = Counter()

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from ecm_agent.store.merging.rowset import RowSet
 
 _PAGE = 512
+# A plus keeps SQLite from choosing the index of another column: those of edge_type and rowid find half of the table.
 _ALIKE = (
-    "o.source_chunk_id = t.source_chunk_id AND o.target_chunk_id = t.target_chunk_id "
-    "AND o.edge_type = t.edge_type AND o.reference_type IS t.reference_type"
+    "o.source_chunk_id = t.source_chunk_id AND +o.target_chunk_id = t.target_chunk_id "
+    "AND +o.edge_type = t.edge_type AND +o.reference_type IS t.reference_type"
 )
 _CANDIDATES = f"""
 SELECT t.rowid, {project_of(EDGES)} FROM main.edges t WHERE t.rowid > ? AND EXISTS (
-  SELECT 1 FROM main.edges o WHERE {_ALIKE} AND o.rowid <= ? AND NOT ecm_agent_matched(o.rowid)
+  SELECT 1 FROM main.edges o WHERE {_ALIKE} AND +o.rowid <= ? AND NOT ecm_agent_matched(o.rowid)
 ) ORDER BY t.rowid LIMIT {_PAGE}
 """  # noqa: S608 (all of it is ours)
 _GROUP = f"SELECT o.rowid FROM main.edges t JOIN main.edges o ON {_ALIKE} WHERE t.rowid = ? ORDER BY o.id"  # noqa: S608 (as above)
