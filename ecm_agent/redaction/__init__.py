@@ -1,0 +1,1 @@
+"""Taking out of a text what only its owner should read: paths, secrets and code."""
