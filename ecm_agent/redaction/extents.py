@@ -7,6 +7,7 @@ drive's letter and a scheme), so that characters are visited once however many s
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from ecm_agent.redaction.shapes import looks_like_path
@@ -32,8 +33,8 @@ _BEFORE = frozenset(
 _INNER = r"[^\s\"'`<>()\[\]{}\\]*+"
 _PAIR = rf"(?:\({_INNER}\)|\[(?!REDACTED_){_INNER}\]|\{{{_INNER}\}})"
 _BODY = rf"[^{_OUTSIDE}\\]*+(?:(?:\\(?:[ ()'&/\]]|\[(?!REDACTED_))|{_PAIR})[^{_OUTSIDE}\\]*+)*+"
-SEPARATOR = re.compile(rf"(?:/{_BODY}|\\|%2[Ff]|%5[Cc])")
-"""A separator and, after a slash, the rest of the run: every branch starts with a literal, which `re` finds fast."""
+SEPARATOR = rf"/{_BODY}|\\(?![\"'\s])|%2[Ff]|%5[Cc]"
+"""A separator and, after a slash, the rest of the run."""
 
 _POSIX = re.compile(_BODY)
 _MIXED = re.compile(rf"[^{_OUTSIDE}]*+(?:{_PAIR}[^{_OUTSIDE}]*+)*+")
@@ -43,7 +44,9 @@ _ENCODED = re.compile(rf"[^{_OUTSIDE}&=?\\]*+")
 _URL = re.compile(rf"[^{_OUTSIDE}\\:]*+(?:(?:\\/|:|{_PAIR})[^{_OUTSIDE}\\:]*+)*+")
 _LOCAL_URL = re.compile(rf"(?:\\?/){{2,5}}(?:[A-Za-z](?::|%3[Aa]|\|))?{_BODY}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
-_LOCAL_SCHEMES = frozenset(("cursor", "editor", "file", "idea", "insiders", "sqlite", "txmt", "unix", "vim", "vscode", "webstorm"))
+_LOCAL_SCHEMES = frozenset(
+    ("cursor", "editor", "file", "idea", "insiders", "sqlite", "txmt", "unix", "vim", "vscode", "webstorm")
+)
 _LONGEST_SCHEME = 24
 
 _SHARE = re.compile(r"\\\\(?:[?.]\\(?!\\)|[\w.$-]{2,255}\\(?!\\)[\w$])")
@@ -52,6 +55,7 @@ _DEVICE = re.compile(r"(?:\\\\[?.]\\|\\\\\\\\[?.]\\\\)(?:[A-Za-z]:)?")
 _WORD = r" [\w()+&@~#$'-]{1,40}"
 _SPACED = re.compile(rf"(?:{_WORD}(?:\.[\w-]{{1,40}})*){{1,4}}(?=[\\/])|(?:{_WORD}){{1,4}}\.[A-Za-z]\w{{1,4}}(?![\w.])")
 _WITH_EXTENSION = re.compile(r".{0,255}\.[A-Za-z]\w{0,4}\Z")
+_WORTH_REMEMBERING = 256
 _LONGEST_NAME = 255
 _POSITION = re.compile(r"(?:\(\d{1,9}(?:,\d{1,9})?\)|#L\d{1,9}(?:-L?\d{1,9})?)\Z")
 _TRAILING = ".!?&$%#"
@@ -87,7 +91,12 @@ def run_at(text: str, at: int, end: int, floor: int) -> Run:
 
 def _judged(text: str, start: int, end: int) -> Run:
     stop = trimmed(text, start, end)
-    return Run(start, stop, end, looks_like_path(text[start:stop]))
+    judge = _remembered if stop - start < _WORTH_REMEMBERING else looks_like_path
+    return Run(start, stop, end, judge(text[start:stop]))
+
+
+_remembered = lru_cache(maxsize=1 << 14)(looks_like_path)
+"""The same paths come again and again."""
 
 
 def path_end(text: str, end: int) -> int:
@@ -98,7 +107,7 @@ def path_end(text: str, end: int) -> int:
 
 def trimmed(text: str, start: int, end: int) -> int:
     """Give the end of a run without the punctuation after it and without a line number."""
-    if text[end : end + 1] == "\\":
+    if text.startswith(("\\", "[REDACTED_"), end):
         return end
     stop = start + len(text[start:end].rstrip(_TRAILING)) if text[end - 1] in _TRAILING else end
     if text[stop - 1] == "*" and text[max(start - 1, 0)] == "*":
@@ -120,9 +129,11 @@ def _variable_before(text: str, at: int, floor: int) -> int:
     return found.start() if found else at
 
 
-def _drive_before(text: str, at: int) -> int | None:
+def _drive_before(text: str, at: int, floor: int) -> int | None:
     """Give the place of the letter of `C:` right before `at`, if it stands alone."""
     if at < 2 or text[at - 1] != ":" or not (text[at - 2].isascii() and text[at - 2].isalpha()):  # noqa: PLR2004 - a letter and a colon
+        return None
+    if at - 2 < floor and text[max(0, at - 4) : at - 2] not in _ESCAPES:
         return None
     return at - 2 if is_boundary(text, at - 2) and text[at - 3 : at - 2] not in _WITHIN_PATH else None
 
@@ -136,7 +147,7 @@ def is_boundary(text: str, at: int) -> bool:
 
 def _after_colon(text: str, at: int, end: int, floor: int) -> Run:
     """Measure what follows `C:`, `https:` or `host:`."""
-    drive = _drive_before(text, at)
+    drive = _drive_before(text, at, floor)
     if text.startswith(("//", "\\/\\/"), at):
         return _at_url(text, at, floor)
     if drive is not None:
@@ -161,10 +172,14 @@ def _at_backslash(text: str, at: int, floor: int) -> Run:
     if following == "/":
         return _at_escaped_slash(text, at, floor)
     start = _first_component(text, at, floor)
-    drive = _drive_before(text, at) if start == at else None
+    drive = _drive_before(text, at, floor) if start == at else None
     if drive is None and start == at and (share := _share(text, at)):
         return share
-    if drive is None and start - len(_SHELL_VARIABLE) >= floor and text.startswith(_SHELL_VARIABLE, start - len(_SHELL_VARIABLE)):
+    if (
+        drive is None
+        and start - len(_SHELL_VARIABLE) >= floor
+        and text.startswith(_SHELL_VARIABLE, start - len(_SHELL_VARIABLE))
+    ):
         start -= len(_SHELL_VARIABLE)
     is_anchored = drive is not None or _ANCHOR.match(text, start, at) is not None
     if following == "\\":
@@ -202,7 +217,7 @@ def _at_single(text: str, start: int, at: int, *, is_anchored: bool) -> Run:
         end = _MIXED.match(text, end).end() if text[end : end + 1] == "/" else end  # type: ignore[union-attr] # as above
         return _judged(text, start, _spaced(text, start, end) if text[start + 1] == ":" else end)
     resume = end
-    if text[end : end + 1] == "/":
+    if text.startswith(("/", "[REDACTED_"), end):
         cut = max(text.rfind(escape, at, end) for escape in _ESCAPES)
         if cut < 0:
             end = resume = _MIXED.match(text, end).end()  # type: ignore[union-attr] # as above
@@ -217,7 +232,10 @@ def _at_single(text: str, start: int, at: int, *, is_anchored: bool) -> Run:
 def _spaced(text: str, start: int, end: int) -> int:
     r"""Extend a Windows path over spaces: as far as a separator or, from a name without one, an extension follows."""
     while text[end : end + 1] in (" ", "("):
-        name = max(text.rfind("\\", max(start, end - _LONGEST_NAME), end), text.rfind("/", max(start, end - _LONGEST_NAME), end))
+        name = max(
+            text.rfind("\\", max(start, end - _LONGEST_NAME), end),
+            text.rfind("/", max(start, end - _LONGEST_NAME), end),
+        )
         found = _SPACED.match(text, end)
         if not found or _WITH_EXTENSION.match(text, name, end):
             break

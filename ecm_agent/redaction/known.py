@@ -41,7 +41,7 @@ _HOME = re.compile(
     rf"(?:/|\\|%2[Ff]|%5[Cc])(?:home|Users|users|USERS|Documents and Settings){_SEPARATOR}"
     rf"(?P<name>[\w.-]{{1,32}}(?: [\w.-]{{1,32}}){{1,2}}(?=\\)|(?:(?!%2[Ff]|%5[Cc]){_NAME}){{1,{_LONGEST_NAME + 1}}})"
 )
-_SLUG = re.compile(r"(?<![^\W_])-(?:home|Users)-(?P<name>[^\W_]{1,64})")
+_SLUG = re.compile(r"-(?:home|Users)-(?P<name>[^\W_]{1,64})")
 _FILE_NAME = re.compile(r"\.(?:[a-z]{1,4}|json|html)$")
 _DRIVE = re.compile(r"(?:/mnt/|/)?([A-Za-z])(?:(?<=/mnt/.)(?=/)|(?<=^/.)(?=/)|:)(?=[/\\])")
 
@@ -76,7 +76,8 @@ class Known:
             for found in _HOME.finditer(text):
                 self._learn_home(found)
             for found in _SLUG.finditer(text):
-                self.learn_name(found["name"])
+                if not found.start() or not text[found.start() - 1].isalnum():
+                    self.learn_name(found["name"])
 
     def _learn_home(self, found: re.Match[str]) -> None:
         name = found["name"]

@@ -2,15 +2,14 @@
 
 A text is read once, from separator to separator (`/`, a backslash, `%2F`, `%5C`): `extents` measures the run of
 characters around each, `shapes` judges it. What was measured is never measured again, so the time is linear whatever
-the text. Line numbers after a path (`:12:3`, `(12,3)`, `#L12`) and punctuation stay. Of a URL, and of anything else
-with slashes that is no path, only what a known name, a home directory or a project begins is taken, to its end.
+the text. Line numbers after a path (`:12:3`, `(12,3)`, `#L12`) and punctuation stay. Of a URL only
+what a known name, a home directory or a project begins is taken, to its end.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from operator import itemgetter
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -25,6 +24,12 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 
 _TOKEN = "[REDACTED_PATH]"  # noqa: S105 - what stands for a path
+MOST_STARTS = 100_000
+"""Real conversations have some thousands in a million characters; this many take less than half a second."""
+
+_SEPARATORS = frozenset("/\\%")
+_GOES_ON = frozenset(" ,(")
+_HOME_IN_URL = r"(?:/|%2[Ff])(?:home|Users)(?:/|%2[Ff])[^/%]|-(?:Users|home)-|file:/"
 _QUOTES = "\"'`"
 _LONGEST_QUOTED = 260
 _NOT_QUOTED = re.compile(r"[\n\r<>|;$={}]| -|\\[nrt]|://|\[REDACTED_")
@@ -39,63 +44,78 @@ class PathFinder:
     """Finds paths and names. `known` is read once, here: what it learns later is not found."""
 
     def __init__(self, known: Known) -> None:
-        self._names = _any_of({variant for name in known.names for variant in _variants(name)})
-        self._slugs = frozenset(slug for path in known.paths for slug in slugs(path) if len(slug) > len("-x-"))
-        first = {slug.split("-")[1] for slug in self._slugs if slug.startswith("-")} - {*_HOMES, ""}
-        self._slug = re.compile(rf"-({'|'.join([*_HOMES, *map(re.escape, sorted(first))])})-")
+        names = _longest_first({variant for name in known.names for variant in _variants(name)})
+        self._name = re.compile("|".join(names)) if names else None
+        self._slugs = tuple(sorted({slug for path in known.paths for slug in slugs(path) if slug[:1] == "-"}))
+        folders = sorted({slug.split("-")[1] for slug in self._slugs} - {*_HOMES, ""})
+        heads = [f"-{re.escape(folder)}-" for folder in [*_HOMES, *folders]]
+        # Every branch starts with a literal, so that `re` looks for their first characters in one sweep.
+        self._start = re.compile("|".join([SEPARATOR, *heads, *names]))
         forms = {form for path in known.paths for form in writings(path)}
-        self._in_url = re.compile("|".join([r"(?:/|%2[Ff])(?:home|Users)(?:/|%2[Ff])[^/%]", *_longest_first(forms)]))
+        self._in_url = re.compile("|".join([_HOME_IN_URL, *_longest_first(forms), *names]))
         self._longer = _by_run(forms)
 
     def spans(self, text: str) -> list[Span]:
-        """Give the places of paths and names: half-open, sorted, apart from each other."""
-        hits = sorted(self._hits(text))
-        spans = list(hits)
-        search, longer = SEPARATOR.search, self._longer
-        position = passed = taken = 0
+        """Give the places of paths and names: half-open, sorted, apart from each other.
+
+        In a text with more than `MOST_STARTS` places where a path could be, which no conversation is, all that comes
+        after them is one span.
+        """
+        spans: list[Span] = []
+        search = self._start.search
+        position = floor = starts = 0
         while found := search(text, position):
-            run = run_at(text, found.start(), found.end(), position)
-            if longer and (end := self._known_end(text, run)):
-                run = Run(run.start, end, end, is_path=True)
-            if run.is_path:
-                end = _quoted_end(text, run) if text[run.resume : run.resume + 1] in (" ", ",", "(") else run.end
-                # A drive's letter and a scheme are looked for in what came before, which may have been a path.
-                spans.append((max(run.start, taken), end))
-                taken = end
-                position = max(run.resume, end)
-                continue
-            position = run.resume
-            if run.is_url and (part := self._in_url.search(text, run.start, run.end)):
-                spans.append((part.start(), _rest_end(text, run)))
-            while passed < len(hits) and hits[passed][0] < run.start:
-                passed += 1
-            if passed < len(hits) and hits[passed][0] < run.end:
-                spans.append((hits[passed][0] if run.is_url else run.start, _rest_end(text, run)))
-        return _merged(spans) if hits else spans
+            at, position = found.span()
+            if text[at] in _SEPARATORS:
+                run = run_at(text, at, position, floor)
+                position = floor = self._take(text, at, run, spans)
+            elif text[at] != "-":
+                if _names_someone(text, at, position):
+                    _append(spans, at, position)
+            elif slug := self._slug_span(text, at, position):
+                _append(spans, *slug)
+                position = slug[1]
+            starts += 1
+            if starts >= MOST_STARTS:
+                _append(spans, position, len(text))
+                break
+        return spans
 
-    def _hits(self, text: str) -> Iterator[Span]:
-        """Find the names and slugs, whatever stands around them."""
-        if self._names:
-            for found in self._names.finditer(text):
-                start, end = found.span()
-                if _stands_alone(text, start, end) and (found[0].lower() not in AMBIGUOUS or _is_account(text, start, end)):
-                    yield start, end
-        passed = 0
-        for found in self._slug.finditer(text):
-            if found.start() >= passed and (slug := self._slug_span(text, found)):
-                passed = slug[1]
-                yield slug
+    def _take(self, text: str, at: int, run: Run, spans: list[Span]) -> int:
+        """Add what of a run has to go to the spans; give the place to search on from."""
+        if self._longer and (end := self._known_end(text, run)):
+            run = Run(run.start, end, end, is_path=True)
+        if run.is_path:
+            end = _quoted_end(text, run) if text[run.resume : run.resume + 1] in _GOES_ON else run.end
+            _append(spans, run.start, end)
+            return max(run.resume, end)
+        if run.is_url:
+            if part := self._in_url.search(text, at, run.end):
+                _append(spans, part.start(), _rest_end(text, run))
+        else:
+            self._take_names(text, at, run, spans)
+        return run.resume
 
-    def _slug_span(self, text: str, head: re.Match[str]) -> Span | None:
-        start = head.start()
+    def _take_names(self, text: str, at: int, run: Run, spans: list[Span]) -> None:
+        """Take names out of a run that is no path: the whole run, unless its backslashes may just be escapes."""
+        names = self._name.finditer(text, at, run.end) if self._name else ()
+        found = [name.span() for name in names if _names_someone(text, *name.span())]
+        if text[at] == "\\" and "/" not in text[at : run.end]:
+            for span in found:
+                _append(spans, *span)
+        elif found or (spans and spans[-1][1] > run.start):
+            _append(spans, run.start, _rest_end(text, run))
+
+    def _slug_span(self, text: str, start: int, end: int) -> Span | None:
+        """Give the whole of a slug such as `-Users-mira-acme` or `C--Users-mira`, of which only the head is known."""
+        is_home = text[start + 1 : end - 1] in _HOMES
+        if not is_home and not text.startswith(self._slugs, start):
+            return None
         if start > 1 and text[start - 1] == "-" and text[start - 2].isalpha() and is_boundary(text, start - 2):
             start -= 2
         elif start and not _may_begin_slug(text, start):
             return None
-        is_home = head[1] in _HOMES
-        if not is_home and not any(text.startswith(slug, start) for slug in self._slugs):
-            return None
-        end = _SLUG_TAIL.match(text, head.end()).end()  # type: ignore[union-attr] # it matches the empty text at least
+        end = _SLUG_TAIL.match(text, end).end()  # type: ignore[union-attr] # it matches the empty text at least
         return start, trimmed(text, start, end)
 
     def _known_end(self, text: str, run: Run) -> int | None:
@@ -135,8 +155,11 @@ def _may_begin_slug(text: str, at: int) -> bool:
     return text[at - 1] != "-" and not text.endswith(_TOKEN, 0, at)
 
 
-def _stands_alone(text: str, start: int, end: int) -> bool:
-    return is_boundary(text, start) and not text[end : end + 1].isalnum()
+def _names_someone(text: str, start: int, end: int) -> bool:
+    """Say whether a name stands alone as a word, or as an account if it is an ordinary word as well."""
+    if text[end : end + 1].isalnum() or not is_boundary(text, start):
+        return False
+    return text[start:end].lower() not in AMBIGUOUS or _is_account(text, start, end)
 
 
 def _is_account(text: str, start: int, end: int) -> bool:
@@ -155,25 +178,21 @@ def _longest_first(literals: Iterable[str]) -> list[str]:
     return [re.escape(literal) for literal in sorted(literals, key=lambda literal: (-len(literal), literal))]
 
 
-def _any_of(literals: set[str]) -> re.Pattern[str] | None:
-    return re.compile("(?:" + "|".join(_longest_first(literals)) + ")") if literals else None
-
-
 def _by_run(forms: set[str]) -> dict[str, list[str]]:
     """Sort known paths that are no single run by the run they begin with, the longest first."""
     longer: dict[str, list[str]] = {}
+    separator = re.compile(SEPARATOR)
     for form in sorted(forms, key=len, reverse=True):
-        found = SEPARATOR.search(form)
+        found = separator.search(form)
         if found and (run := run_at(form, found.start(), found.end(), 0)).resume < len(form):
             longer.setdefault(form[run.start : run.resume], []).append(form)
     return longer
 
 
-def _merged(spans: list[Span]) -> list[Span]:
-    merged: list[Span] = []
-    for start, end in sorted(spans, key=itemgetter(0)):
-        if merged and start < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
+def _append(spans: list[Span], start: int, end: int) -> None:
+    """Add a span; one that begins before the last one ends becomes one with it."""
+    while spans and spans[-1][1] > start:
+        last_start, last_end = spans.pop()
+        start, end = min(start, last_start), max(end, last_end)
+    if end > start:
+        spans.append((start, end))

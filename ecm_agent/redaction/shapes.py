@@ -159,7 +159,9 @@ def _is_windows(token: str) -> bool:
         return True
     last = named[-1]
     sure = is_doubled or not all(map(_may_be_escape, named)) or _known_extension(last)
-    if token[1:2] == ":" or _VARIABLE.match(parts[0]):
+    if token[1:2] == ":":
+        return sure or not all(map(_is_line_break, named))
+    if _VARIABLE.match(parts[0]):
         return sure
     if not _REGEX_MARKS.isdisjoint(token):
         return False
@@ -177,6 +179,11 @@ def _is_windows_relative(first: str, named: list[str], *, sure: bool) -> bool:
 
 def _may_be_escape(part: str) -> bool:
     return part[0] in _ESCAPE_LETTERS and part.lower() not in _FOLDERS
+
+
+def _is_line_break(part: str) -> bool:
+    r"""Say whether a component is rather the escape of `Plan B:\nDo this` than a folder of `B:\notes`."""
+    return part[0] in "nrt" and not part[1:2].islower()
 
 
 _SHARE = re.compile(
