@@ -225,8 +225,11 @@ def _at_single(text: str, start: int, at: int, *, is_anchored: bool) -> Run:
             end, resume = cut, cut + 2
     while end - 2 >= at and text[end - 2 : end] in _ESCAPES:
         end -= 2
-    run = _judged(text, start, end) if end > at else Run(start, at, at, is_path=False)
-    return run._replace(resume=max(resume, at + 1))
+    if end > at and (run := _judged(text, start, end)).is_path:
+        return run._replace(resume=resume)
+    # What comes after a line's escaped end is another line, and looked at for itself.
+    cut = max(text.rfind(escape, at, resume) for escape in _ESCAPES)
+    return Run(start, end, max(resume, at + 1), is_path=False) if cut < 0 else Run(start, cut, cut + 2, is_path=False)
 
 
 def _spaced(text: str, start: int, end: int) -> int:

@@ -45,10 +45,10 @@ class PathFinder:
 
     def __init__(self, known: Known) -> None:
         names = _longest_first({variant for name in known.names for variant in _variants(name)})
-        self._name = re.compile("|".join(names)) if names else None
         self._slugs = tuple(sorted({slug for path in known.paths for slug in slugs(path) if slug[:1] == "-"}))
         folders = sorted({slug.split("-")[1] for slug in self._slugs} - {*_HOMES, ""})
         heads = [f"-{re.escape(folder)}-" for folder in [*_HOMES, *folders]]
+        self._named = re.compile("|".join([*heads, *names]))
         # Every branch starts with a literal, so that `re` looks for their first characters in one sweep.
         self._start = re.compile("|".join([SEPARATOR, *heads, *names]))
         forms = {form for path in known.paths for form in writings(path)}
@@ -69,12 +69,9 @@ class PathFinder:
             if text[at] in _SEPARATORS:
                 run = run_at(text, at, position, floor)
                 position = floor = self._take(text, at, run, spans)
-            elif text[at] != "-":
-                if _names_someone(text, at, position):
-                    _append(spans, at, position)
-            elif slug := self._slug_span(text, at, position):
-                _append(spans, *slug)
-                position = slug[1]
+            elif hit := self._hit(text, at, position):
+                _append(spans, *hit)
+                position = hit[1]
             starts += 1
             if starts >= MOST_STARTS:
                 _append(spans, position, len(text))
@@ -93,25 +90,32 @@ class PathFinder:
             if part := self._in_url.search(text, at, run.end):
                 _append(spans, part.start(), _rest_end(text, run))
         else:
-            self._take_names(text, at, run, spans)
+            return self._take_names(text, at, run, spans)
         return run.resume
 
-    def _take_names(self, text: str, at: int, run: Run, spans: list[Span]) -> None:
-        """Take names out of a run that is no path: the whole run, unless its backslashes may just be escapes."""
-        names = self._name.finditer(text, at, run.end) if self._name else ()
-        found = [name.span() for name in names if _names_someone(text, *name.span())]
-        if text[at] == "\\" and "/" not in text[at : run.end]:
-            for span in found:
-                _append(spans, *span)
-        elif found or (spans and spans[-1][1] > run.start):
+    def _take_names(self, text: str, at: int, run: Run, spans: list[Span]) -> int:
+        """Take names out of a run that is no path: the whole run, or its rest if its backslashes may be escapes."""
+        if spans and spans[-1][1] > run.start:
             _append(spans, run.start, _rest_end(text, run))
+        is_escaped = text[at] == "\\" and "/" not in text[at : run.end]
+        for found in self._named.finditer(text, at, run.end):
+            if span := self._hit(text, *found.span()):
+                begins = span[0] if is_escaped else run.start
+                _append(spans, begins, max(span[1], _rest_end(text, run)))
+        return max(run.resume, spans[-1][1]) if spans else run.resume
+
+    def _hit(self, text: str, start: int, end: int) -> Span | None:
+        """Give the span of a name, or of the slug whose head this is."""
+        if text[start] == "-":
+            return self._slug_span(text, start, end)
+        return (start, end) if _names_someone(text, start, end) else None
 
     def _slug_span(self, text: str, start: int, end: int) -> Span | None:
         """Give the whole of a slug such as `-Users-mira-acme` or `C--Users-mira`, of which only the head is known."""
         is_home = text[start + 1 : end - 1] in _HOMES
         if not is_home and not text.startswith(self._slugs, start):
             return None
-        if start > 1 and text[start - 1] == "-" and text[start - 2].isalpha() and is_boundary(text, start - 2):
+        if start > 1 and text[start - 1] == "-" and text[start - 2].isalpha() and _is_drive(text, start - 2):
             start -= 2
         elif start and not _may_begin_slug(text, start):
             return None
@@ -147,6 +151,10 @@ def _quoted_end(text: str, run: Run) -> int:
     if goes_on or (_ABSOLUTE.match(text, run.start) and rest.count(" ") <= _MOST_WORDS):
         return close
     return run.end
+
+
+def _is_drive(text: str, at: int) -> bool:
+    return is_boundary(text, at) and text[max(0, at - 1) : at] != "\\"
 
 
 def _may_begin_slug(text: str, at: int) -> bool:
