@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from ecm_agent.redaction.shapes import looks_like_path
+from ecm_agent.redaction.shapes import TYPOGRAPHIC, looks_like_path
 
 
 class Run(NamedTuple):
@@ -23,10 +23,10 @@ class Run(NamedTuple):
     is_url: bool = False
 
 
-_OUTSIDE = "\\s\\x00-\\x1f\"'`<>|,;:()\\[\\]{}…，。、；：！？（）【】「」『』《》“”‘’«»│—"  # noqa: RUF001 - full-width punctuation ends a path
+_OUTSIDE = "\\s\\x00-\\x1f\"'`<>|,;:()\\[\\]{}" + TYPOGRAPHIC
 """What no path holds, as far as can be told; brackets are let in again in pairs."""
 _BEFORE = frozenset(
-    " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u202f\u3000\"'`<>|,;:()[]{}…，。、；：！？（）【】「」『』《》“”‘’«»│—=*?!&^"  # noqa: RUF001 - as above
+    " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u202f\u3000\"'`<>|,;:()[]{}=*?!&^" + TYPOGRAPHIC
 )
 """What ends the search for a first component, going backwards."""
 
@@ -85,7 +85,8 @@ def run_at(text: str, at: int, end: int, floor: int) -> Run:
             start = _variable_before(text, at, floor)
     elif text[start] in "+-":
         # `-I/usr/include`, and the first column of a diff
-        start = at if at - start == 2 and text[start + 1].isalpha() else start + 1
+        is_option = text[start + 1 : at].isalpha() and start + 1 == at - 1
+        start = at if is_option else start + 1
     return _judged(text, start, end)
 
 
@@ -139,7 +140,7 @@ def _drive_before(text: str, at: int, floor: int) -> int | None:
 
 
 def is_boundary(text: str, at: int) -> bool:
-    """Say whether a word can start at `at`: after no letter or digit, or after an escape (`\\n`, `%2F`)."""
+    r"""Say whether a word can start at `at`: after no letter or digit, or after an escape (`\n`, `%2F`)."""
     if at == 0 or not text[at - 1].isalnum():
         return True
     return (at > 1 and text[at - 2] == "\\") or (at > 2 and text[at - 3] == "%")  # noqa: PLR2004 - `%2F` is three characters

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from ecm_agent.redaction.shapes import TYPOGRAPHIC
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -27,8 +29,8 @@ _GENERIC = frozenset((
 """Accounts and words that name nobody: taken for a user, they would blot out ordinary text."""
 
 AMBIGUOUS = frozenset((
-    "art", "bill", "chase", "drew", "frank", "grant", "guy", "hope", "jack", "mark", "may", "pat", "rich", "rob", "rose",
-    "sky", "sue", "will",
+    "art", "bill", "chase", "drew", "frank", "grant", "guy", "hope", "jack", "mark", "may", "pat", "rich", "rob",
+    "rose", "sky", "sue", "will",
 ))
 """Names that are words as well: they count where an account stands (`~will`, `will@host`, in a path), not in prose."""
 # fmt: on
@@ -36,13 +38,13 @@ AMBIGUOUS = frozenset((
 _SHORTEST_NAME = 3
 _LONGEST_NAME = 64
 _SEPARATOR = r"(?:[/\\]{1,4}|%2[Ff]|%5[Cc]|%255[Cc]|%252[Ff])"
-_NAME = r"[^\s/\\\"'`<>|:;,()\[\]{}*?$&=#!^…，。、；：（）「」“”‘’]"
+_NAME = rf"[^\s/\\\"'`<>|:;,()\[\]{{}}*?$&=#!^{TYPOGRAPHIC}]"
 _HOME = re.compile(
     rf"(?:/|\\|%2[Ff]|%5[Cc])(?:home|Users|users|USERS|Documents and Settings){_SEPARATOR}"
     rf"(?P<name>[\w.-]{{1,32}}(?: [\w.-]{{1,32}}){{1,2}}(?=\\)|(?:(?!%2[Ff]|%5[Cc]){_NAME}){{1,{_LONGEST_NAME + 1}}})"
 )
 _SLUG = re.compile(r"-(?:home|Users)-(?P<name>[^\W_]{1,64})")
-_FILE_NAME = re.compile(r"\.(?:[a-z]{1,4}|json|html)$")
+_FILE_NAME = re.compile(r"\.(?:css|html?|jpg|js|json|log|md|php|png|py|sh|svg|ts|txt|xml|ya?ml)$")
 _DRIVE = re.compile(r"(?:/mnt/|/)?([A-Za-z])(?:(?<=/mnt/.)(?=/)|(?<=^/.)(?=/)|:)(?=[/\\])")
 
 
@@ -82,6 +84,9 @@ class Known:
     def _learn_home(self, found: re.Match[str]) -> None:
         name = found["name"]
         self.learn_name(unquote(name) if "%" in name else name)
+        if " " in name:
+            # Either a name of two words, or a name and prose that a backslash happens to follow.
+            self.learn_name(name.split(" ")[0])
         if " " in name and found.start() > 1 and found.string[found.start() - 1] == ":":
             self._paths.add(found.string[found.start() - 2 : found.end()].replace("\\\\", "\\"))
 
@@ -108,7 +113,7 @@ def writings(path: str) -> set[str]:
 
 
 def slugs(path: str) -> set[str]:
-    """Give the names of a path's folder in an assistant's own directory: everything but letters and digits is a dash."""
+    """Give the names of a path's folder in an assistant's own directory: most signs are dashes."""
     return {re.sub(r"[^a-zA-Z0-9]", "-", path), re.sub(r"[/\\:]", "-", path), re.sub(r"[/\\:. _]", "-", path)}
 
 

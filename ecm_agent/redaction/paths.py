@@ -29,7 +29,7 @@ MOST_STARTS = 100_000
 
 _SEPARATORS = frozenset("/\\%")
 _GOES_ON = frozenset(" ,(")
-_HOME_IN_URL = r"(?:/|%2[Ff])(?:home|Users)(?:/|%2[Ff])[^/%]|-(?:Users|home)-|file:/"
+_HOME_IN_URL = r"/(?:home|Users)(?:/|%2[Ff])[^/%]|%2[Ff](?:home|Users)(?:/|%2[Ff])[^/%]|-(?:Users|home)-|file:/"
 _QUOTES = "\"'`"
 _LONGEST_QUOTED = 260
 _NOT_QUOTED = re.compile(r"[\n\r<>|;$={}]| -|\\[nrt]|://|\[REDACTED_")
@@ -94,14 +94,12 @@ class PathFinder:
         return run.resume
 
     def _take_names(self, text: str, at: int, run: Run, spans: list[Span]) -> int:
-        """Take names out of a run that is no path: the whole run, or its rest if its backslashes may be escapes."""
+        """Take the whole of a run that is no path but names somebody; give the place to search on from."""
         if spans and spans[-1][1] > run.start:
             _append(spans, run.start, _rest_end(text, run))
-        is_escaped = text[at] == "\\" and "/" not in text[at : run.end]
         for found in self._named.finditer(text, at, run.end):
-            if span := self._hit(text, *found.span()):
-                begins = span[0] if is_escaped else run.start
-                _append(spans, begins, max(span[1], _rest_end(text, run)))
+            if hit := self._hit(text, *found.span()):
+                _append(spans, run.start, max(hit[1], _rest_end(text, run)))
         return max(run.resume, spans[-1][1]) if spans else run.resume
 
     def _hit(self, text: str, start: int, end: int) -> Span | None:
@@ -123,7 +121,7 @@ class PathFinder:
         return start, trimmed(text, start, end)
 
     def _known_end(self, text: str, run: Run) -> int | None:
-        """Give the end of a known path of which the run is only the beginning: a path that holds spaces, for example."""
+        """Give the end of a known path of which the run is only the beginning, having spaces."""
         for form in self._longer.get(text[run.start : run.resume], ()):
             if text.startswith(form, run.start):
                 end = run.start + len(form)

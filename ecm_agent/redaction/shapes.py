@@ -9,6 +9,12 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+TYPOGRAPHIC = (
+    "\u00ab\u00bb\u2014\u2018\u2019\u201c\u201d\u2026\u2502\u3001\u3002\u300a\u300b\u300c\u300d\u300e\u300f"
+    "\u3010\u3011\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
+)
+"""Quotes, dashes and full-width punctuation: they stand around paths, not within."""
+
 # fmt: off
 ROOTS = frozenset((
     "Applications", "Library", "System", "Users", "Volumes", "app", "bin", "boot", "builds", "data", "dev", "etc",
@@ -38,7 +44,8 @@ _EXTENSIONS = frozenset((
 
 _BARE_FILES = frozenset((
     "CODEOWNERS", "Containerfile", "Dockerfile", "Gemfile", "Jenkinsfile", "Justfile", "LICENSE", "Makefile",
-    "Pipfile", "Procfile", "README", "Rakefile", "Vagrantfile", "authorized_keys", "id_ed25519", "id_rsa", "known_hosts",
+    "Pipfile", "Procfile", "README", "Rakefile", "Vagrantfile", "authorized_keys", "id_ed25519", "id_rsa",
+    "known_hosts",
 ))
 _PRODUCTS = frozenset((
     "ASP.NET", "Alpine.js", "Chart.js", "D3.js", "Deno.js", "Discord.js", "Ember.js", "Express.js", "Nest.js",
@@ -153,19 +160,15 @@ def _is_windows(token: str) -> bool:
     is_doubled = "\\\\" in token
     parts = token.replace("\\\\", "\\").replace("/", "\\").split("\\")
     named = [part for part in parts[1:] if part]
-    if not named or not any(map(str.isalnum, "".join(named))):
+    if not any(map(str.isalnum, "".join(named))):
         return False
-    if _FOLDER_VARIABLE.match(token):
-        return True
-    last = named[-1]
-    sure = is_doubled or not all(map(_may_be_escape, named)) or _known_extension(last)
+    may_be_escapes = all(map(_may_be_escape, named))
+    sure = is_doubled or not may_be_escapes or _known_extension(named[-1])
     if token[1:2] == ":":
         return sure or not all(map(_is_line_break, named))
     if _VARIABLE.match(parts[0]):
-        return sure
-    if not _REGEX_MARKS.isdisjoint(token):
-        return False
-    return _is_windows_relative(parts[0], named, sure=sure and not all(map(_may_be_escape, named)))
+        return sure or _FOLDER_VARIABLE.match(token) is not None
+    return _REGEX_MARKS.isdisjoint(token) and _is_windows_relative(parts[0], named, sure=not may_be_escapes)
 
 
 def _is_windows_relative(first: str, named: list[str], *, sure: bool) -> bool:

@@ -16,7 +16,7 @@ TOKEN = "[REDACTED_PATH]"
 PROJECTS = (
     "/Users/mira/Projects/acme",
     "/home/jonas/src/My Project",
-    "C:\\Users\\Ada Smith\\dev",
+    "C:\\Users\\ada smith\\dev",
     "/srv/build/scaler",
     "/home/zoë/x",
 )
@@ -164,6 +164,12 @@ def test_a_name_that_is_a_word_counts_where_an_account_stands() -> None:
     assert (
         redacted("it will, ~will; will@host; feature/will", paths) == f"it will, ~{TOKEN}; {TOKEN}@host; feature/will"
     )
+
+
+def test_a_name_before_prose_with_a_backslash_is_learned() -> None:
+    """Words behind a home that could be part of its name do not keep the name from being learned."""
+    assert redacted("mira", finder(text="C:\\Users\\mira and src\\x")) == TOKEN
+    assert redacted("mira.lee", finder(text="/home/mira.lee/x")) == TOKEN
 
 
 def test_names_are_found_composed_and_decomposed() -> None:
