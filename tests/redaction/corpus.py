@@ -7,6 +7,7 @@ import json
 import random
 import string
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from redaction import phrases
@@ -190,17 +191,17 @@ class Corpus:
 
 def _topics(rounds: int) -> Iterator[Callable[[_Author], None]]:
     """Give what the conversations are about: every phrase once a round, with something else around it."""
+    talks = (
+        (_talk_of_path, phrases.PATHS),
+        (_use_of_tool, phrases.RESULTS),
+        (_talk_of_path, phrases.SECRETS),
+        (_talk_of_code, phrases.BLOCKS),
+        (_code_without_end, phrases.UNCLOSED),
+    )
     for _ in range(rounds):
-        for form, template in phrases.PATHS.items():
-            yield lambda author, form=form, template=template: _talk_of_path(author, form, template)
-        for form, template in phrases.RESULTS.items():
-            yield lambda author, form=form, template=template: _use_of_tool(author, form, template)
-        for form, template in phrases.SECRETS.items():
-            yield lambda author, form=form, template=template: _talk_of_path(author, form, template)
-        for form, template in phrases.BLOCKS.items():
-            yield lambda author, form=form, template=template: _talk_of_code(author, form, template)
-        for form, template in phrases.UNCLOSED.items():
-            yield lambda author, form=form, template=template: _code_without_end(author, form, template)
+        for talk, templates in talks:
+            for form, template in templates.items():
+                yield partial(talk, form=form, template=template)
 
 
 def _talk_of_path(author: _Author, form: str, template: str) -> None:

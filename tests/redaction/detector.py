@@ -75,8 +75,12 @@ def _needles(plant: Plant) -> Iterator[str]:
             yield "\\".join(parts[first:])
 
 
-def writings(text: str) -> Iterator[bytes]:
+def writings(text: str) -> list[bytes]:
     """Give a text as it may stand in JSON, in JSON within JSON, in an address, and as bytes in base64."""
+    return list(dict.fromkeys(_writings(text)))
+
+
+def _writings(text: str) -> Iterator[bytes]:
     for plain in (text, quote(text), quote(text, safe="")):
         for ascii_only in (False, True):
             written = plain

@@ -17,7 +17,7 @@ PATHS = {
     "in backticks": "⟨Please open⟩ `«/home/{user}/{a}/{b}.toml»` ⟨once more.⟩",
     "in quotes with spaces": '⟨She keeps it in⟩ "«/Users/{user}/My Work/{a} old/{b} final.txt»" ⟨for now.⟩',
     "in apostrophes with spaces": "⟨It is in⟩ '«/home/{user}/The {a} Papers/{b} {c}.pdf»' ⟨as ever.⟩",
-    "with escaped spaces": "⟨Then it read⟩ «/Users/{user}/Library/Application\\ Support/{a}\\ {b}/{c}.json» ⟨and stopped.⟩",
+    "with escaped spaces": "⟨Then it read⟩ «/Users/{user}/Application\\ Support/{a}\\ {b}/{c}.json» ⟨and stopped.⟩",
     "not in ascii": "⟨The build of⟩ «/home/{user}/编译器{a}/Übung-{b}/größe.c» ⟨took long.⟩",
     "plus, at, hyphen, hash": "⟨Next to⟩ «/home/{user}/{a}+gtk/@{b}/-{c}-/#1.svelte» ⟨lies another.⟩",
     "scoped package": "⟨It resolves to⟩ «/home/{user}/{a}/node_modules/@{b}/core/dist/index.js» ⟨by mistake.⟩",
