@@ -52,6 +52,7 @@ def show_preview(out: Screen, settings: Settings, selection: Selection, wanted: 
         out.summary("preview", {"chunk": chunk, "before": before, "after": after})
     if not shown:
         out.say("Nothing was found in any text.")
+    out.summary("export", {"previewed": shown})
 
 
 def _changes(chunk: str, before: str, after: str) -> Iterator[str]:

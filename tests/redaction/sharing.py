@@ -46,11 +46,13 @@ def memory_of(corpus: Corpus, path: Path) -> SqliteStore:
     return store
 
 
-def exported(store: SqliteStore, redact: Sequence[Redaction] = ALL, *, vectors: bool = False) -> bytes:
+def exported(
+    store: SqliteStore, redact: Sequence[Redaction] = ALL, *, vectors: bool = False, key: bytes = KEY
+) -> bytes:
     """Export a store, plain."""
     file = io.BytesIO()
     selection = Selection(vectors=vectors, redact=tuple(redact))
-    export(store, selection, file, password=None, compression="none", created=SystemClock().now(), key=KEY)
+    export(store, selection, file, password=None, compression="none", created=SystemClock().now(), key=key)
     return file.getvalue()
 
 
