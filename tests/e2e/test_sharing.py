@@ -120,6 +120,15 @@ def test_a_preview_shows_no_more_than_asked(sharer: Program) -> None:
     assert len(sharer.run("export", "--preview", "9", "--redact-paths", "--json").objects) == 2 + 1
 
 
+def test_a_preview_steers_no_terminal(sharer: Program) -> None:
+    """Control characters of a text are shown as escapes, and lines that look like a diff's own are shown as well."""
+    text = "-- \x1b[31m/home/ada/x/y.py\x1b[0m\x07 café\t→"
+    builders.execute(sharer.store, f"UPDATE chunks SET content = '{text}' WHERE id = 'c3'")
+    ended = sharer.run("export", "--preview", "1", "--redact-paths")
+    assert "  --- \\x1b[31m/home/ada/x/y.py\\x1b[0m\\x07 café\t→\n" in ended.out
+    assert not any(letter in ended.out for letter in "\x1b\x07")
+
+
 def test_a_preview_of_nothing_says_so(program: Program) -> None:
     """Where nothing is found in any text, a preview says that, and with --json still ends in an object."""
     ended = program.run("export", "--preview", "5", *ALL)
