@@ -97,10 +97,10 @@ class _Author:
     def text(self) -> str:
         return "\n\n".join(self._sections)
 
-    def prose(self, lines: int, *, plain: bool = False) -> str:
-        """Write lines that must survive."""
+    def prose(self, lines: int, *, plain: bool = False, doubtful: bool = False) -> str:
+        """Write lines that must survive, unless it is doubtful that they are no code."""
         chosen = self._rng.sample(phrases.INNOCENT if plain else phrases.INNOCENT + phrases.MARKDOWN, lines)
-        self.conversation.innocent += chosen
+        self.conversation.innocent += () if doubtful else chosen
         return "\n\n".join(chosen)
 
     def address(self) -> str:
@@ -229,10 +229,11 @@ def _talk_of_code(author: _Author, form: str, template: str) -> None:
 
 
 def _code_without_end(author: _Author, form: str, template: str) -> None:
+    """Leave a block open. What follows up to the next fence is code by one reading of it, and prose by another."""
     author.section("User", author.prose(2))
     author.section("Assistant", author.prose(1), "", author.code(form, template))
-    author.section("User", author.prose(2))
-    author.section("Assistant", author.prose(1), "", author.code("fence after one", "```\n{code}\n```"))
+    author.section("User", author.prose(2, doubtful=True))
+    author.section("Assistant", author.prose(1, doubtful=True), "", author.code("fence after one", "```\n{code}\n```"))
     author.section("User", author.prose(1))
     author.section("Assistant", author.prose(1), "", author.code(f"{form}, at the end", template))
 

@@ -35,7 +35,7 @@ def memory_of(corpus: Corpus, path: Path) -> SqliteStore:
         chunk: Chunk = builders.chunk(f"c{one.number}", one.slug, one.text)
         chunks.append(replace(chunk, project_path=one.project_path, agent_id=agent, vector_clock={agent: 3, "ui": 1}))
         cluster: Cluster = builders.cluster(f"k{one.number}", [f"c{one.number}"], [f"c{one.number}"])
-        clusters.append(replace(cluster, name=one.project_path, description=one.text[:400]))
+        clusters.append(replace(cluster, name=one.project_path, description=one.text.partition("\n\n[")[0]))
         clocks.append(builders.vector_clock(f"agent:{one.slug}:{agent}", one.slug))
     memberships = [builders.membership(f"c{one.number}", f"k{one.number}") for one in corpus.conversations]
     edges = [builders.edge(f"e{number}", f"c{number}", f"c{number - 1}") for number in range(1, len(chunks))]
