@@ -229,13 +229,15 @@ def _talk_of_code(author: _Author, form: str, template: str) -> None:
 
 
 def _code_without_end(author: _Author, form: str, template: str) -> None:
-    """Leave a block open. What follows up to the next fence is code by one reading of it, and prose by another."""
+    """Leave a block open, twice. What stands between the two is code by one reading of the fences, prose by another."""
     author.section("User", author.prose(2))
     author.section("Assistant", author.prose(1), "", author.code(form, template))
     author.section("User", author.prose(2, doubtful=True))
-    author.section("Assistant", author.prose(1, doubtful=True), "", author.code("fence after one", "```\n{code}\n```"))
-    author.section("User", author.prose(1))
-    author.section("Assistant", author.prose(1), "", author.code(f"{form}, at the end", template))
+    fence = author.code("fence after one", "```\n{code}\n```")
+    author.section("Assistant", author.prose(1, doubtful=True), "", fence)
+    author.section("User", author.prose(1, doubtful=True))
+    last = author.code(f"{form}, at the end", template)
+    author.section("Assistant", author.prose(1, doubtful=True), "", last)
 
 
 def _edit(author: _Author, form: str, template: str) -> None:
