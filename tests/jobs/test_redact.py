@@ -6,6 +6,8 @@ import io
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import builders
@@ -15,12 +17,15 @@ from redaction.planted import LATER_COLUMNS, PlantedStore
 from redaction.sharing import ALL, document, exported
 
 from ecm_agent.archive import open_archive
+from ecm_agent.jobs.backup import backup
+from ecm_agent.model.manifest import Selection
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from redaction.corpus import Kind
+    from workplace import Workplace
 
     from ecm_agent.model.manifest import Redaction
 
@@ -106,3 +111,36 @@ def test_without_vectors_there_is_no_vector_and_no_centroid(planted: PlantedStor
     assert "vectorCount" not in said["metadata"]
     assert {one["centroid"] for one in said["clusters"]} == {None}
     assert {json.dumps(one.get("columns", {}).get("centroid")) for one in said["clusters"]} == {"null"}
+
+
+def test_a_redacted_archive_stands_in_for_redacted_ones_only(at: Workplace) -> None:
+    """A redacted archive lets an older one of its kind go, never a whole one, and never one redacted otherwise."""
+    whole = at.job()
+    shared, otherwise = (
+        replace(whole, selection=Selection(vectors=False, redact=redact)) for redact in (("paths",), ("code",))
+    )
+    kept = []
+    for job in (whole, otherwise, shared, shared):
+        at.clock.advance(timedelta(days=1))
+        made = backup(job, at.context())
+        assert made.exit_code == 0
+        kept.append(made.archive)
+    assert sorted(map(str, at.memory.archives)) == [kept[0], kept[1], kept[3]]
+
+
+def test_a_redacted_archive_of_a_job_names_neither_store_nor_project(at: Workplace) -> None:
+    """What tells stores apart in a redacted archive is no name that anybody could check a guess against."""
+    made = backup(replace(at.job(), selection=Selection(("tide-tables",), False, ("paths",))), at.context())
+    manifest = made.exported.manifest
+    assert manifest.source not in {None, at.job().source}
+    assert manifest.selected_projects == manifest.projects
+    assert [one.startswith("project-") for one in manifest.projects] == [True]
+    again = backup(replace(at.job(), selection=Selection(("tide-tables",), False, ("paths",))), at.context())
+    assert again.exported.manifest.kin == manifest.kin
+
+
+def test_what_is_counted_is_what_is_given(tmp_path: Path) -> None:
+    """The counts in the manifest are those of the replacements that stand in the texts of the archive."""
+    said = document(exported(PlantedStore(tmp_path / "memory.db", later=False).store, ("secrets",)))
+    assert said["metadata"]["redacted"] == ["secrets"]
+    assert said["metadata"]["redactions"] == {"secrets": json.dumps(said).count("[REDACTED_SECRET]")}
