@@ -154,6 +154,7 @@ class _Author:
             "openai": "sk-" + opaque(20) + "T3BlbkFJ" + opaque(20),
             "jwt": ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts),
             "opaque": opaque(28),
+            "letters": opaque(28, string.ascii_letters),
             "basic": base64.b64encode(f"{self._words.draw()}:{opaque(12)}".encode()).decode(),
             "line": opaque(64, string.ascii_letters + string.digits + "+/"),
             "line2": opaque(64, string.ascii_letters + string.digits + "+/"),
