@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ecm_agent.errors import UsageError
@@ -41,7 +42,7 @@ def refuse_at_odds(
 
 
 def show_preview(out: Screen, settings: Settings, selection: Selection, wanted: int) -> None:
-    """Show some texts before and after; they are shown as they are, secrets and all."""
+    """Show some texts before and after; secrets and all."""
     from ecm_agent import wiring
     from ecm_agent.jobs.redact import previews
 
@@ -52,10 +53,16 @@ def show_preview(out: Screen, settings: Settings, selection: Selection, wanted: 
         out.summary("preview", {"chunk": chunk, "before": before, "after": after})
     if not shown:
         out.say("Nothing was found in any text.")
+    out.summary("export", {"previewed": shown})
 
 
 def _changes(chunk: str, before: str, after: str) -> Iterator[str]:
-    yield f"chunk {chunk}"
+    yield f"chunk {_visible(chunk)}"
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=_CONTEXT, lineterm="")
-    yield from (f"  {line}" for line in lines if not line.startswith(("---", "+++")))
+    yield from (f"  {_visible(line)}" for line in islice(lines, 2, None))  # the first two name the files compared
     yield ""
+
+
+def _visible(line: str) -> str:
+    """Show what would steer a terminal as an escape: memories hold what programs once wrote to theirs."""
+    return "".join(letter if letter.isprintable() or letter == "\t" else repr(letter)[1:-1] for letter in line)

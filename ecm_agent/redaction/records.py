@@ -11,10 +11,21 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import UNSET
 from msgspec.structs import fields, replace
 
-from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Exact, Membership, Vector, VectorClock
+from ecm_agent.model.records import (
+    RECORD_TYPES,
+    Chunk,
+    Cluster,
+    Edge,
+    Exact,
+    Membership,
+    Vector,
+    VectorClock,
+    VectorClockData,
+)
 from ecm_agent.redaction.text import PATH, TextRedactor
 
 if TYPE_CHECKING:
@@ -38,6 +49,11 @@ _NAMES: dict[RecordType, frozenset[str]] = {
 
 _SLUGS = {"session_slug", "project_slug"}
 _NAME_COLUMNS = {"id", "session_id", "agent_id", "source_chunk_id", "target_chunk_id", "chunk_id", "cluster_id"}
+_JSON_NAMES: dict[str, Any] = {
+    "vector_clock": VectorClockData,
+    "clock_data": VectorClockData,
+    "exemplar_ids": list[str],
+}
 _HARMLESS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-chunk-\d{1,9})?|\d{4}-\d\d-\d\d[T ][\d:.]{5,15}Z?")
 """What most ids and times look like; looking closer would take longer than all the rest."""
 _REMEMBERED = 1 << 14
@@ -63,8 +79,7 @@ class RecordRedactor:
 
     def redact(self, batch: Batch) -> Batch:
         """Give the records of a batch without what was to be taken out."""
-        redacted: Any = [self._record(record) for record in batch]
-        return redacted
+        return [self._record(record) for record in batch]  # type: ignore[return-value] # each is of the kind it was
 
     def text(self, text: str) -> str:
         return text if _HARMLESS.fullmatch(text) else self._text.redact(text)
@@ -115,7 +130,7 @@ class RecordRedactor:
             return self._column(column, cell)
         if not isinstance(cell, Exact) or cell.real is not UNSET:
             return cell
-        if cell.blob is not UNSET and not self._vectors:
+        if cell.blob is not UNSET and not self._vectors and column not in _NAME_COLUMNS:
             return Exact(blob=b"")
         raw = cell.text if cell.text is not UNSET else cell.blob
         said = raw.decode(errors="replace") if isinstance(raw, bytes) else ""
@@ -127,7 +142,18 @@ class RecordRedactor:
             return self.project(text)
         if column == "project_path" and self._paths:
             return PATH if text else text
+        if column in _JSON_NAMES:
+            return self._names_in_json(column, text)
         return self.name(text) if column in _NAME_COLUMNS else self.text(text)
+
+    def _names_in_json(self, column: str, text: str) -> str:
+        """Redact JSON that is not as the program would write it, so that its names stay one with others."""
+        try:
+            said = msgspec.json.decode(text, type=_JSON_NAMES[column])
+        except (msgspec.DecodeError, RecursionError):
+            return self.text(text)
+        renamed = self._renamed(said)
+        return text if renamed == said else msgspec.json.encode(renamed).decode()
 
 
 def _attributes(kind: RecordType) -> tuple[str, ...]:
