@@ -1,0 +1,1 @@
+"""Text without its code, secrets and paths."""
