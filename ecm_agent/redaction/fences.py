@@ -1,0 +1,124 @@
+"""Fenced code, under every reading that a reader could have: what is code under one of them is code."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ecm_agent.redaction.blocks import Block
+
+RUN = re.compile(r"(?:`{3,}+|~{3,}+)[^\n]*+")
+PREFIX = re.compile(r"(?:[ \t>]|(?:[-*+]|\d{1,9}+[.)])[ \t])*+")
+ON_ONE_LINE = re.compile(r"(`{3,}+)[^`\n]++\1")
+DEEPER = 3  # columns that a closing fence may stand right of its opening one
+
+
+class Fence(NamedTuple):
+    """A line that opens or closes fenced code."""
+
+    start: int  # of the line
+    end: int  # of the line, before its newline
+    mark: str  # its run of backticks or tildes
+    info: bool  # something follows, so that it can only open
+    prefix: str
+
+    @property
+    def is_quoted(self) -> bool:
+        return ">" in self.prefix
+
+    def closes(self, opening: Fence) -> bool:
+        return (
+            not self.info
+            and self.mark.startswith(opening.mark)
+            and self.prefix.strip(" \t>") == ""
+            and len(self.prefix) <= len(opening.prefix) + DEEPER
+        )
+
+
+def spans(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int, int]]:
+    """Give the fenced code of `text`, fences included, whole lines; in no order, and overlapping between readings."""
+    if "```" not in text and "~~~" not in text:
+        return
+    groups: list[list[Fence]] = [[] for _ in blocks]
+    starts = [block.start for block in blocks]
+    for match, line in lines(text):
+        block = bisect_right(starts, match.start()) - 1
+        if not blocks[block].is_prose:
+            continue
+        if "`" in match[0].lstrip("`") and match[0][0] == "`":
+            if single := ON_ONE_LINE.match(text, match.start()):
+                yield line, single.end()
+            continue
+        groups[block].append(fence(match, line))
+    for block, group in zip(blocks, groups, strict=True):
+        yield from in_block(group, block.end)
+        yield from nested(group, block.end)
+    yield from across([fence for group in groups for fence in group], starts[1:], len(text))
+
+
+def lines(text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """Give each run of fence characters that begins a line, and where its line starts."""
+    before = 0
+    for match in RUN.finditer(text):
+        line = text.rfind("\n", before, match.start()) + 1 or before
+        before = match.end()
+        if PREFIX.fullmatch(text, line, match.start()):
+            yield match, line
+
+
+def fence(match: re.Match[str], line: int) -> Fence:
+    run = match[0]
+    mark = run[: len(run) - len(run.lstrip(run[0]))]
+    return Fence(line, match.end(), mark, bool(run[len(mark) :].strip()), match.string[line : match.start()])
+
+
+def in_block(fences: Sequence[Fence], end: int) -> Iterator[tuple[int, int]]:
+    """Read as Markdown is read, each block of the conversation for itself."""
+    opening = None
+    for each in fences:
+        if opening and opening.is_quoted and not each.is_quoted:  # the quotation is over, and its code with it
+            yield opening.start, each.start - 1
+            opening = None
+        if opening is None:
+            opening = each
+        elif each.closes(opening):
+            yield opening.start, each.end
+            opening = None
+    if opening:
+        yield opening.start, end
+
+
+def nested(fences: Sequence[Fence], end: int) -> Iterator[tuple[int, int]]:
+    """Read a fence with an info string inside fenced code as one that opens again, and needs its own end."""
+    stack: list[Fence] = []
+    for each in fences:
+        if stack and each.closes(stack[-1]):
+            opening = stack.pop()
+            if not stack:
+                yield opening.start, each.end
+        elif not stack or each.info:
+            stack.append(each)
+    if stack:
+        yield stack[0].start, end
+
+
+def across(fences: Sequence[Fence], markers: Sequence[int], end: int) -> Iterator[tuple[int, int]]:
+    """Read what looks like a marker inside fenced code as code, unless the fence seems not to have been closed."""
+    opening, marker = None, end
+    for each in fences:
+        if opening and each.info and marker < each.start:
+            yield opening.start, marker
+            opening = None
+        if opening is None:
+            opening = each
+            following = bisect_right(markers, each.start)
+            marker = markers[following] if following < len(markers) else end
+        elif each.closes(opening):
+            yield opening.start, each.end
+            opening = None
+    if opening:
+        yield opening.start, marker
