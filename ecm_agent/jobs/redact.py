@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from ecm_agent.model.records import Chunk
+from ecm_agent.model.records import Chunk, Cluster
 from ecm_agent.redaction.known import Known
 from ecm_agent.redaction.pseudonyms import Pseudonyms
 from ecm_agent.redaction.records import RecordRedactor
@@ -82,11 +83,14 @@ def _learned(batches: Iterable[Batch]) -> Known:
     """Learn the homes, paths and names of the people behind a memory, and of who shares it."""
     known = Known()
     known.learn_path(str(Path.home()))
-    known.learn_name(getpass.getuser())
+    with suppress(OSError, KeyError):  # an account without a name, as in a container
+        known.learn_name(getpass.getuser())
     for batch in batches:
         for record in batch:
             if isinstance(record, Chunk):
                 known.learn_text(record.content)
-                if isinstance(record.project_path, str):
-                    known.learn_path(record.project_path)
+                known.learn_text(record.session_slug)
+                known.learn_path(record.project_path if isinstance(record.project_path, str) else "")
+            elif isinstance(record, Cluster):
+                known.learn_text(f"{record.name} {record.description}")
     return known

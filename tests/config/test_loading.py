@@ -52,7 +52,7 @@ def test_without_any_configuration_one_job_backs_up_the_usual_store(desk: Desk) 
     assert settings.destinations == {"local": LocalDestinationSettings(path=desk.home / ".ecm/backups")}
     assert list(settings.jobs) == ["default"]
     job = settings.jobs["default"]
-    assert (job.destinations, job.compress, job.projects, job.vectors) == (["local"], "none", [], True)
+    assert (job.destinations, job.compress, job.projects, job.vectors) == (["local"], "none", [], None)
     policy = job.retention.policy()
     assert (policy.keep_daily, policy.keep_weekly, policy.keep_monthly, policy.keep_last) == (7, 4, 12, 0)
 

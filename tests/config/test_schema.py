@@ -60,7 +60,7 @@ def test_the_defaults_in_the_schema_are_those_in_effect() -> None:
     job = settings.jobs["default"]
     job_keys = defs["JobSettings"]["properties"]
     assert job.retention.model_dump(exclude_unset=True) == job_keys["retention"]["default"]
-    assert (job.compress, job.projects, job.vectors) == ("none", [], True)
+    assert (job.compress, job.projects, job.vectors, job.redact) == ("none", [], None, [])
     assert {key: about.get("default") for key, about in job_keys.items() if key not in {"retention", "hooks"}} == {
         "schedule": None,
         "jitter": None,
@@ -68,7 +68,8 @@ def test_the_defaults_in_the_schema_are_those_in_effect() -> None:
         "destinations": [],
         "compress": "none",
         "projects": [],
-        "vectors": True,
+        "vectors": None,
+        "redact": [],
         "ping": None,
     }
 
