@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ecm_agent.redaction import values
-from ecm_agent.redaction.names import Named, suspicious
+from ecm_agent.redaction.names import WORDS, Named, Names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,25 +23,51 @@ COOKIES = re.compile(r"[^\"'\n\\]*+")
 TRAILING = ")]}>,;:.*"
 OPEN = ("(", "[", "{", "|", "=", "-")
 LINE_START = re.compile(r"[ \t>+*\-|]*+(?:export |set |env |ENV |ARG )?[\w.\-\"'`*]*+")
+LONGEST_LINE = 200  # characters before a name that a setting can have
 LONGEST = 4_096  # characters of a value in escaped or triple quotes
 
 
-def spans(text: str) -> Iterator[tuple[int, int]]:
-    for named in suspicious(text):
-        quote = QUOTE.match(text, named.value)
-        if found := quoted(text, named, quote) if quote else bare(text, named):
-            yield found
+class Value(NamedTuple):
+    """What a name is given."""
+
+    named: Named
+    text: str
+    start: int
+    is_quoted: bool
+    run: str  # the value with the punctuation behind it
+    after: str  # the character behind it; "" at the end
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
 
 
-def quoted(text: str, named: Named, quote: re.Match[str]) -> tuple[int, int] | None:
-    start = quote.end()
-    end = closing(text, quote)
-    if scheme := SCHEME.match(text, start, end):
+def spans(text: str, plain: bytes) -> Iterator[tuple[int, int]]:
+    """Give the secrets that names in `text` are given, in no order; `plain` is it at one byte per character."""
+    names = Names(text, plain)
+    for word in WORDS:
+        at = 0
+        while named := names.first(word, at):
+            value = value_of(text, named)
+            at = max(named.value, value.start + len(value.run))  # names in a value were looked at with it
+            if is_secret(text, value):
+                yield value.start, value.end
+
+
+def value_of(text: str, named: Named) -> Value:
+    quote = QUOTE.match(text, named.value)
+    start = quote.end() if quote else named.value
+    if scheme := SCHEME.match(text, start):
         start = scheme.end()
-    value = text[start:end]
-    if values.is_reference(value) or not is_quoted_secret(named, value):
-        return None
-    return start, end
+        named = named._replace(strong=True, sign="option")
+    if quote:
+        end = max(start, closing(text, quote))
+        return Value(named, text[start:end], start, is_quoted=True, run=text[start:end], after="")
+    match = (COOKIES if named.word == "cookie" and named.sign == ":" else BARE).match(text, start)
+    run = match[0] if match else ""
+    value = run.rstrip(TRAILING)
+    end = start + len(value)
+    return Value(named, value, start, is_quoted=False, run=run, after=text[end : end + 1])
 
 
 def closing(text: str, quote: re.Match[str]) -> int:
@@ -50,76 +76,68 @@ def closing(text: str, quote: re.Match[str]) -> int:
     if not escapes and len(mark) == 1:
         inside = INSIDE[mark].match(text, quote.end())
         return inside.end() if inside else quote.end()
-    line = text.find("\n", quote.end(), quote.end() + LONGEST) if len(mark) == 1 else -1
-    stop = line if line >= 0 else quote.end() + LONGEST
+    stop = min(quote.end() + LONGEST, len(text))
+    if len(mark) == 1:
+        line = text.find("\n", quote.end(), stop)
+        stop = line if line >= 0 else stop
     end = text.find(escapes + mark, quote.end(), stop)
     while end > 0 and escapes and text[end - 1] == "\\":
         end = text.find(escapes + mark, end + 1, stop)
-    return end if end >= 0 else min(stop, len(text))
+    return end if end >= 0 else stop
 
 
-def is_quoted_secret(named: Named, value: str) -> bool:
-    lower = value.lower().strip()
-    if lower in values.WORDS or lower == named.word or (" " in lower and named.word in lower):
+def is_secret(text: str, value: Value) -> bool:
+    if values.is_reference(value.text) or value.text.lower().strip() in values.WORDS:
         return False
-    if not named.sign:
-        return values.is_mixed(value) or not values.IDENTIFIER.fullmatch(value) and " " not in value
-    if named.strong:
-        return len(value) >= values.SHORTEST
-    if named.word == "cookie" and "=" in value:
+    if value.named.word == "cookie" and "=" in value.text:
         return True
-    if " " in value:
+    return is_quoted_secret(value) if value.is_quoted else is_bare_secret(text, value)
+
+
+def is_quoted_secret(value: Value) -> bool:
+    word, lower = value.named.word, value.text.lower()
+    if lower.startswith(word) and lower.isalpha() or (" " in lower and word in lower):
         return False
-    return (
-        values.is_token(value)
-        if named.word != "key"
-        else values.is_random(value) and not values.GENERATED.fullmatch(value)
+    if not value.named.sign:
+        return values.is_mixed(value.text) or (" " not in lower and not values.IDENTIFIER.fullmatch(lower))
+    if value.named.strong:
+        return len(lower) >= values.SHORTEST
+    return is_doubtful_secret(value) and " " not in lower
+
+
+def is_doubtful_secret(value: Value) -> bool:
+    """Tell whether what a name such as "token" or "key" is given looks like more than a name or a number itself."""
+    if value.named.word == "key" and values.GENERATED.fullmatch(value.text):
+        return False
+    return values.is_random(value.text) or (
+        value.is_quoted and value.named.word != "key" and values.is_token(value.text)
     )
 
 
-def bare(text: str, named: Named) -> tuple[int, int] | None:
-    start = named.value
-    if scheme := SCHEME.match(text, start):
-        start = scheme.end()
-        named = named._replace(strong=True, sign="option")
-    shape = COOKIES if named.word == "cookie" and named.sign == ":" else BARE
-    match = shape.match(text, start)
-    run = match[0] if match else ""
-    value = run.rstrip(TRAILING)
-    if (
-        not value
-        or value.startswith(OPEN)
-        or values.is_reference(value)
-        or values.is_reference(run)
-        or value.lower() in values.WORDS
-        or values.is_code(run)
-    ):
-        return None
-    end = start + len(value)
-    return (start, end) if is_bare_secret(text, named, value, run, end) else None
-
-
-def is_bare_secret(text: str, named: Named, value: str, run: str, end: int) -> bool:
-    if named.word == "cookie" and "=" in value:
-        return True
-    if not named.sign:
-        return values.is_mixed(value) and not values.NUMBERED.fullmatch(value) and len(value) >= values.SHORTEST
-    if not named.strong:
-        return values.is_random(value) and not (named.word == "key" and values.GENERATED.fullmatch(value))
-    if len(value) < values.SHORTEST:
+def is_bare_secret(text: str, value: Value) -> bool:
+    if value.text.startswith(OPEN) or values.is_reference(value.run) or values.is_code(value.run):
         return False
+    named = value.named
+    if not named.strong:
+        return is_doubtful_secret(value)
+    if len(value.text) < values.SHORTEST:
+        return False
+    if not named.sign:
+        return values.is_mixed(value.text)
     if named.shouted or named.sign == "option":
         return True
-    if not values.IDENTIFIER.fullmatch(value) or values.is_mixed(value):
-        return not values.NUMBERED.fullmatch(value) or named.sign != ":" or True
-    if named.word in value.lower() or text[end : end + 1] in {",", ")", ";", "(", "["} and named.sign != "=":
+    return values.is_mixed(value.text) or not values.IDENTIFIER.fullmatch(value.text) or is_setting(text, value)
+
+
+def is_setting(text: str, value: Value) -> bool:
+    """Tell whether a bare word is what the name is set to, and no variable, type or word of a sentence."""
+    if value.named.word in value.text.lower() or value.after in {",", ")", ";", "(", "["}:
         return False
-    if named.sign == ":":
-        return is_line(text, named, end)
-    return text[end : end + 1] not in {",", ")"}
+    return value.named.sign != ":" or is_line(text, value)
 
 
-def is_line(text: str, named: Named, end: int) -> bool:
+def is_line(text: str, value: Value) -> bool:
     """Tell whether the name and its value have a line to themselves, as in a settings file."""
-    line = text.rfind("\n", max(0, named.start - 200), named.start) + 1
-    return bool(LINE_START.fullmatch(text, line, named.start)) and (end == len(text) or text[end] in "\r\n")
+    start = value.named.start
+    line = text.rfind("\n", max(0, start - LONGEST_LINE), start) + 1
+    return bool(LINE_START.fullmatch(text, line, start)) and value.after in {"", "\r", "\n"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from ecm_agent.redaction.blocks import Block
 
-RUN = re.compile(r"(?:`{3,}+|~{3,}+)[^\n]*+")
+RUNS = (re.compile(r"```[^\n]*+"), re.compile(r"~~~[^\n]*+"))
 PREFIX = re.compile(r"(?:[ \t>]|(?:[-*+]|\d{1,9}+[.)])[ \t])*+")
 ON_ONE_LINE = re.compile(r"(`{3,}+)[^`\n]++\1")
 DEEPER = 3  # columns that a closing fence may stand right of its opening one
@@ -41,11 +42,12 @@ class Fence(NamedTuple):
 
 def spans(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int, int]]:
     """Give the fenced code of `text`, fences included, whole lines; in no order, and overlapping between readings."""
-    if "```" not in text and "~~~" not in text:
+    fenced = lines(text)
+    if not fenced:
         return
-    groups: list[list[Fence]] = [[] for _ in blocks]
+    groups: dict[int, list[Fence]] = {}
     starts = [block.start for block in blocks]
-    for match, line in lines(text):
+    for line, match in fenced:
         block = bisect_right(starts, match.start()) - 1
         if not blocks[block].is_prose:
             continue
@@ -53,21 +55,25 @@ def spans(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int, int]]:
             if single := ON_ONE_LINE.match(text, match.start()):
                 yield line, single.end()
             continue
-        groups[block].append(fence(match, line))
-    for block, group in zip(blocks, groups, strict=True):
-        yield from in_block(group, block.end)
-        yield from nested(group, block.end)
-    yield from across([fence for group in groups for fence in group], starts[1:], len(text))
+        groups.setdefault(block, []).append(fence(match, line))
+    for block, group in groups.items():
+        yield from in_block(group, blocks[block].end)
+        yield from nested(group, blocks[block].end)
+    yield from across([fence for group in groups.values() for fence in group], starts[1:], len(text))
 
 
-def lines(text: str) -> Iterator[tuple[re.Match[str], int]]:
-    """Give each run of fence characters that begins a line, and where its line starts."""
-    before = 0
-    for match in RUN.finditer(text):
-        line = text.rfind("\n", before, match.start()) + 1 or before
-        before = match.end()
-        if PREFIX.fullmatch(text, line, match.start()):
-            yield match, line
+def lines(text: str) -> list[tuple[int, re.Match[str]]]:
+    """Give each run of fence characters that begins a line, after where its line starts."""
+    found = []
+    for pattern in RUNS:
+        before = 0
+        for match in pattern.finditer(text):
+            start = match.start()
+            line = text.rfind("\n", before, start) + 1 or before
+            before = match.end()
+            if line == start or PREFIX.fullmatch(text, line, start):
+                found.append((line, match))
+    return sorted(found, key=itemgetter(0))
 
 
 def fence(match: re.Match[str], line: int) -> Fence:

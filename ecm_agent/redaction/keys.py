@@ -65,8 +65,11 @@ def filled(text: str, start: int) -> int:
 
 def headless(text: str, start: int, end: int) -> int:
     """Tell where the lines of a key that has no beginning start, seen from its END line."""
-    lines = list(BREAKS.finditer(text, start, end))
-    for this, following in zip(reversed(lines[:-1]), reversed(lines), strict=False):
-        if not ALONE.fullmatch(text, this.end(), following.start()):
-            return following.end()
-    return lines[0].end() if lines else end
+    first = end
+    before = end
+    for found in reversed([*BREAKS.finditer(text, start, end)]):
+        if before < end and not ALONE.fullmatch(text, found.end(), before):
+            return first
+        first = found.end()
+        before = found.start()
+    return start if before < end and ALONE.fullmatch(text, start, before) else first

@@ -3,13 +3,11 @@ r"""Names that are given secrets: `password =`, `API_KEY=`, `\"token\":`, `--sec
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import NamedTuple
 
 STRONG = {"passw": "ord|d", "passphrase": "", "pwd": "", "secret": "", "credential": "", "bearer": ""}
 DOUBTFUL = {"token": "", "auth": "orization|", "sess": "ion|id", "cookie": "", "key": ""}
+WORDS = (*STRONG, *DOUBTFUL)
 
 REST = r"(?P<rest>[\w-]{0,40}+)(?:(?:\\{0,3}+[\"'`*]{1,3}+)?\]?(?:\[\d{0,4}+\])?)"
 SEPARATORS = (
@@ -24,19 +22,19 @@ AFTER = {
 }
 AFTER_OPTION = re.compile(r"(?P<rest>[\w-]{0,40}+)[ ]++(?=[^\s-])")
 OPTION = re.compile(r"(?<![\w-])--?[\w-]*\Z")
-ANNOTATION = re.compile(r"[A-Za-z][\w.\[\], |?<>]{0,60}?[ ]?=(?!=)[ ]?")
+ANNOTATION = re.compile(r"[A-Za-z][\w.\[\], |?<>]{0,60}?(?: =(?!=) |=(?=[\"']))")
 BEFORE = 24  # characters of a name before its suspicious word
 NO_SECRET = re.compile(
-    r".*?(?:count|counts|length|len|min|max|size|ttl|exp|expiry|expires|expiration|expired|type|types|name|names|field|label"
+    r"(?:[\w-]*?[_-]|[\w-]*?(?<![A-Z])(?=[A-Z]))(?i:count|counts|length|len|min|max|size|ttl|exp|expiry|expires|expiration|expired|type|types|name|names|field|label"
     r"|url|uri|path|file|dir|policy|reset|limit|limits|usage|used|prompt|hint|required|enabled|regex|pattern|validator"
     r"|format|rotation|manager|provider|error|column|input|schema|strength|changed|updated|created|at|by|kind|budget"
-    r"|less|position|index|class|ref|version|placeholder|scopes?|store|handler|middleware|config|options|endpoint|mode)",
-    re.IGNORECASE,
+    r"|less|position|index|class|ref|version|placeholder|scopes?|store|handler|middleware|config|options|endpoint|mode)"
 )
-STRONG_KEYS = re.compile(
-    r"(?:api|access|private|secret|encryption|encrypt|signing|master|account|license|auth|crypto|aes|hmac|jwt|storage"
-    r"|webhook|deploy|service|app|ssh|admin|consumer|client)[_-]?\Z",
-    re.IGNORECASE,
+STRONG_KEYS = tuple(
+    """
+    api access private secret encryption encrypt signing master account license auth crypto aes hmac jwt storage webhook
+    deploy service app ssh admin consumer client
+    """.split()
 )
 
 
@@ -51,47 +49,56 @@ class Named(NamedTuple):
     value: int
 
 
-def suspicious(text: str) -> Iterator[Named]:
-    """Give every name in `text` that could be given a secret, sorted by the word that makes it suspicious."""
-    lowered = text.encode("latin-1", "replace").lower()  # one byte per character, so that places stay
-    options = "--" in text
-    for word, after in AFTER.items():
+class Names:
+    """The suspicious names of a text."""
+
+    def __init__(self, text: str, plain: bytes) -> None:
+        """Take the text, and it once more at one byte per character."""
+        self._text = text
+        self._lowered = plain.lower()
+        self._has_options = "--" in text
+
+    def first(self, word: str, at: int) -> Named | None:
+        """Give the first name with `word` from `at` on that could be given a secret."""
         needle = word.encode()
-        at = lowered.find(needle)
-        while at >= 0:
-            end = at + len(needle)
-            if found := after.match(text, end):
-                if named := assigned(text, word, at, found):
-                    yield named
-                    end = named.value
-            elif options and (found := AFTER_OPTION.match(text, end)) and OPTION.search(text, max(0, at - BEFORE), at):
-                yield Named(word, strong=True, shouted=False, sign="option", start=at, value=found.end())
-            at = lowered.find(needle, end)
+        while (start := self._lowered.find(needle, at)) >= 0:
+            at = start + len(needle)
+            if (found := AFTER[word].match(self._text, at)) and (named := assigned(self._text, word, start, found)):
+                return named
+            if not found and self._has_options and (named := option(self._text, word, start, at)):
+                return named
+        return None
+
+
+def option(text: str, word: str, start: int, end: int) -> Named | None:
+    found = AFTER_OPTION.match(text, end)
+    if found is None or not OPTION.search(text, max(0, start - BEFORE), start):
+        return None
+    return Named(word, strong=True, shouted=False, sign="option", value=found.end(), start=start)
 
 
 def assigned(text: str, word: str, start: int, found: re.Match[str]) -> Named | None:
-    if not is_name(word, found["rest"], text[found.start("rest") - 1]):
+    rest, sign, loose = found["rest"], found["sign"] or "", found["loose"]
+    value = found.end()
+    if rest and not is_name(word, rest, text[found.start("rest") - 1]):
         return None
-    sign, value = found["sign"] or "", found.end()
+    if text.startswith("[REDACTED_", max(0, start - len("[REDACTED_"))):
+        return None
     if sign == ":" and (annotation := ANNOTATION.match(text, value)):
         sign, value = "=", annotation.end()
-    if word == "bearer" and found["blank"]:
-        sign = "option"
-    shouted = sign == "=" and text[value - 1] == "=" and text[start].isupper() and text[start + 1].isupper()
+    elif not sign and not loose:
+        sign = "option" if word == "bearer" else "value"
+    shouted = sign == "=" and text[value - 1] == "=" and text[start : start + 2].isupper()
     strong = word in STRONG or shouted or (word == "key" and is_strong_key(text[max(0, start - BEFORE) : start]))
-    if not (sign or found["loose"]):
-        sign = "value"
     return Named(word, strong, shouted, sign, start, value)
 
 
 def is_strong_key(before: str) -> bool:
-    return bool(STRONG_KEYS.search(before))
+    return before.lower().rstrip("_-").endswith(STRONG_KEYS)
 
 
 def is_name(word: str, rest: str, last: str) -> bool:
     """Tell whether the word is one in a name that can hold a secret: no "tokenizer", no "password_length"."""
-    if not rest:
-        return True
     if rest[0].isalpha() and rest[0].islower() == last.islower():
         return rest.lower() in {"s", "id"} and word in STRONG
     return not NO_SECRET.fullmatch(rest)

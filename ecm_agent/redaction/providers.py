@@ -37,6 +37,7 @@ STARTS = {  # how a token starts, and how it goes on
     "github_pat_": r"\w{20,}+",
     "gh": r"[pousr]_[A-Za-z0-9]{16,}+",
     "gl": r"(?:pat|dt|ft|soat|rt|cbt|imt|ptt|agent|oas|ffct)-[\w-]{20,}+(?:\.[\w-]++){0,3}+",
+    "GR1348941": r"[\w-]{20,}+",
     "glsa_": r"\w{20,}+",
     "glc_": r"[\w+/-]{20,}+=*+",
     "xox": r"[a-z](?:\.xox[a-z])?-[\w-]{10,}+",
@@ -68,7 +69,7 @@ STARTS = {  # how a token starts, and how it goes on
     "figd_": r"[\w-]{30,}+",
     "tskey-": r"[a-z]++-[\w-]{16,}+",
     "EAA": r"[A-Za-z0-9]{60,}+",
-    "key-": r"[a-f0-9]{32}(?!\w)",
+    "key-": r"[a-f0-9]{32}",
     "HRKU-": r"[\w-]{30,}+",
     "hvs.": r"[\w-]{20,}+",
     "hvb.": r"[\w-]{20,}+",
@@ -85,7 +86,6 @@ HOLDS = {  # what a token holds, or what stands before it, and the whole; a grou
 }
 GITHUB = re.compile(r"gh[pousr]_")
 GITLAB = re.compile(r"gl[a-z]{2,5}-")
-CLOSER = {"gh": GITHUB, "gl": GITLAB, "do": re.compile("do[opr]_v1_"), "EAA": re.compile(r"EAA[A-Za-z0-9]{60}")}
 PLACES = {  # by a literal that is rare, what else must be in the text, and what then to look for
     "://": {
         "discord": r"discord(?:app)?\.com/api/webhooks/(\d++/[\w-]++)",
@@ -101,15 +101,14 @@ PLACES = {  # by a literal that is rare, what else must be in the text, and what
     },
     "IDENTIFIED": {"BY": r"IDENTIFIED (?:WITH \w++ )?BY (?:PASSWORD )?[\"']([^\"'\n]{1,200}+)"},
 }
-TELEGRAM = re.compile(r":[\w-]{35}", re.MULTILINE)
-DISCORD = re.compile(r"^.?[MNO][\w-]{23,25}\.", re.MULTILINE)
-TWILIO = re.compile(r"(?:AC|SK)[a-z0-9]{32}")
-MAILCHIMP = re.compile(r"[0-9a-z]{32}-us[0-9]")
+HINTS = {"gh": GITHUB, "gl": GITLAB, "do": re.compile(r"do[opr]_v1_"), "shp": re.compile(r"shp[a-z]{2}_")}
+TELEGRAM = re.compile(r":[\w-]{35}")
+DISCORD = re.compile(r"[MNO][\w-]{23,25}\.")
 
 
-def long_runs(text: str) -> str:
-    """Give the long runs of word characters, each with its neighbours on both sides, on lines of their own."""
-    words = text.encode("latin-1", "replace").translate(WORDS)
+def long_runs(text: str, plain: bytes) -> str:
+    """Give the long runs of word characters, each with what stands right before it, on lines of their own."""
+    words = plain.translate(WORDS)
     found, start = [], words.find(NEEDLE)
     while start >= 0:
         end = words.find(b" ", start)
@@ -119,17 +118,24 @@ def long_runs(text: str) -> str:
     return "\n".join(found)
 
 
-def spans(text: str) -> Iterator[tuple[int, int]]:
-    """Give every token of a known shape, in no order; the same characters may come more than once."""
-    if runs := long_runs(text):
-        for hint, pattern, group in shapes():
-            if hint in runs if isinstance(hint, str) else hint.search(runs):
-                yield from (whole(text, *match.span(group)) for match in pattern.finditer(text))
+def spans(text: str, plain: bytes) -> Iterator[tuple[int, int]]:
+    """Give every token of a known shape, in no order; `plain` is the text at one byte per character."""
+    if runs := long_runs(text, plain):
+        for shape in shapes():
+            if shape.hint in runs if isinstance(shape.hint, str) else shape.hint.search(runs):
+                yield from tokens(text, shape)
     for literal, patterns in places().items():
         if literal in text:
             for other, pattern in patterns:
                 if other in text:
                     yield from (match.span(1) for match in pattern.finditer(text))
+
+
+def tokens(text: str, shape: Shape) -> Iterator[tuple[int, int]]:
+    at = 0
+    while match := shape.pattern.search(text, at):
+        start, at = whole(text, *match.span(shape.group))
+        yield start, at
 
 
 def whole(text: str, start: int, end: int) -> tuple[int, int]:
@@ -155,7 +161,7 @@ def places() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 
 @cache
 def shapes() -> tuple[Shape, ...]:
-    starts = [Shape(CLOSER.get(start, start), start_of_word(start, rest)) for start, rest in STARTS.items()]
+    starts = [Shape(HINTS.get(start, start), start_of_word(start, rest)) for start, rest in STARTS.items()]
     held = [re.compile(source, re.ASCII) for source in HOLDS.values()]
     holds = [Shape(hint, pattern, pattern.groups) for hint, pattern in zip(HOLDS, held, strict=True)]
     return (*starts, *holds, *library())
@@ -164,7 +170,9 @@ def shapes() -> tuple[Shape, ...]:
 def start_of_word(start: str, rest: str) -> re.Pattern[str]:
     r"""Compile a token that starts a word; the letter of an escape such as `\n` before it is none of the word."""
     start = re.escape(start)
-    return re.compile(rf"{start}(?:(?<!\w{start})|(?<=\\[nrtbf]{start})){rest}", re.ASCII)
+    return re.compile(
+        rf"{start}(?:(?<!\w{start})|(?<=\\[nrtbf]{start})|(?<=\\u00[0-9a-f]{{2}}{start})){rest}", re.ASCII
+    )
 
 
 def library() -> Iterator[Shape]:
@@ -189,12 +197,12 @@ def library() -> Iterator[Shape]:
         (GITHUB, list(GitHubTokenDetector.denylist)),
         (GITLAB, list(GitLabTokenDetector.denylist)),
         ("GR1348941", list(GitLabTokenDetector.denylist)),
-        (MAILCHIMP, list(MailchimpDetector.denylist)),
+        ("-us", list(MailchimpDetector.denylist)),
         ("pypi-", list(PypiTokenDetector.denylist)),
         ("xox", list(SlackDetector.denylist)[:1]),
         ("sq0csp-", list(SquareOAuthDetector.denylist)),
         ("_live_", list(StripeDetector.denylist)),
         (TELEGRAM, list(TelegramBotTokenDetector.denylist)),
-        (TWILIO, list(TwilioKeyDetector.denylist)),
+        *zip(("AC", "SK"), ([pattern] for pattern in TwilioKeyDetector.denylist), strict=True),
     ]
     return (Shape(hint, pattern) for hint, patterns in hints for pattern in patterns)
