@@ -126,7 +126,9 @@ def is_bare_secret(text: str, value: Value) -> bool:
         return values.is_mixed(value.text)
     if named.shouted or named.sign == "option":
         return True
-    return values.is_mixed(value.text) or not values.IDENTIFIER.fullmatch(value.text) or is_setting(text, value)
+    if values.is_mixed(value.text) or values.is_random(value.text):
+        return True
+    return not values.IDENTIFIER.fullmatch(value.text) or is_setting(text, value)
 
 
 def is_setting(text: str, value: Value) -> bool:

@@ -12,6 +12,8 @@ SHORTEST_DOUBTFUL = 8  # and after one that does, such as "token"
 LONGEST_PLACEHOLDER = 40
 FEWEST_DIGITS = 3  # in a random value
 BITS = 3.3  # of entropy in each character of a random value
+SCRAMBLED = 20  # letters from which large ones among small ones are taken for random
+FEWEST_LARGE = 0.28  # of them
 RANDOM = 16  # characters from which a mix of letters and digits is taken for a random one
 
 REFERENCE = re.compile(
@@ -75,10 +77,17 @@ def is_code(value: str) -> bool:
 
 def is_random(value: str) -> bool:
     """Tell whether `value` looks as a generator made it: long, mixed, and no character much more frequent."""
-    if len(value) < RANDOM or sum(map(str.isdigit, value)) < FEWEST_DIGITS or not is_mixed(value):
+    digits = sum(map(str.isdigit, value))
+    if len(value) < RANDOM or not (digits >= FEWEST_DIGITS and is_mixed(value) or is_scrambled(value)):
         return False
     shares = [count / len(value) for count in Counter(value).values()]
     return -sum(share * log2(share) for share in shares) >= BITS
+
+
+def is_scrambled(value: str) -> bool:
+    """Tell whether letters alone are large and small as no name is, not even one of many words."""
+    large = sum(map(str.isupper, value)) / len(value)
+    return len(value) >= SCRAMBLED and value.isalpha() and FEWEST_LARGE <= large <= 1 - FEWEST_LARGE
 
 
 def is_token(value: str) -> bool:
