@@ -70,8 +70,8 @@ _ESCAPES = ("\\n", "\\r", "\\t")
 _WITHIN_PATH = frozenset("/\\.-_~@")
 _VARIABLE = re.compile(r"\$\{\w{1,60}\}\Z")
 _SHELL_VARIABLE = "$env:"
-_LINE_HEAD = re.compile(r"(?:\A|\n|\\[nrt])[ \t]*(?:[A-Za-z?]{1,2}[ \t]+)?\Z")
-_LONGEST_HEAD = 16
+_LINE_HEAD = re.compile(r"(?:\A|\n|\\[nrt])[ \t\u2500-\u257f]*(?:[A-Za-z?]{1,2}[ \t]+)?\Z")
+_LONGEST_HEAD = 64
 _ANCHOR = re.compile(r"\.{1,2}\Z|~|%\w+%\Z|\$\{?\w")
 
 
