@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from ecm_agent.redaction.shapes import TYPOGRAPHIC, looks_like_path
+from ecm_agent.redaction.shapes import TYPOGRAPHIC, looks_like_list, looks_like_path
 
 
 class Run(NamedTuple):
@@ -23,34 +23,41 @@ class Run(NamedTuple):
     is_url: bool = False
 
 
-_OUTSIDE = "\\s\\x00-\\x1f\"'`<>|,;:()\\[\\]{}" + TYPOGRAPHIC
+OUTSIDE = "\\s\\x00-\\x1f\"'`<>|,;:()\\[\\]{}" + TYPOGRAPHIC
 """What no path holds, as far as can be told; brackets are let in again in pairs."""
 _BEFORE = frozenset(
     " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u202f\u3000\"'`<>|,;:()[]{}=*?!&^" + TYPOGRAPHIC
 )
 """What ends the search for a first component, going backwards."""
 
+_SIGN = r"(?:00(?:[01]|2[27]|3[CcEe]|[Aa][0Bb]|[Bb]{2})|20[0-6]|250|30[01]|[Ff]{2}[01])"
+LETTER = rf"u(?!{_SIGN})[0-9A-Fa-f]{{4}}"
+r"""A letter as JSON may write it, behind its backslash (`\u00eb`): no quote and no other sign that ends a path."""
+_PUNCTUATION = re.compile(rf"\\{{1,4}}+u(?={_SIGN})[0-9A-Fa-f]{{4}}")
 _INNER = r"[^\s\"'`<>()\[\]{}\\]*+"
 _PAIR = rf"(?:\({_INNER}\)|\[(?!REDACTED_){_INNER}\]|\{{{_INNER}\}})"
-_BODY = rf"[^{_OUTSIDE}\\]*+(?:(?:\\(?:[ ()'&/\]]|\[(?!REDACTED_))|{_PAIR})[^{_OUTSIDE}\\]*+)*+"
-SEPARATOR = rf"/{_BODY}|\\(?![\"'\s])|%2[Ff]|%5[Cc]"
+_FLAT_PAIR = _PAIR.replace("[^", "[^/")
+"""A pair of brackets with no path in it, which could be replaced and would leave the pair open."""
+BODY = rf"[^{OUTSIDE}\\]*+(?:(?:\\{{1,4}}+(?:[ ()'&/\]]|\[(?!REDACTED_)|{LETTER})|{_PAIR})[^{OUTSIDE}\\]*+)*+"
+SEPARATOR = rf"/{BODY}|\\(?![\"'\s]|\\{{0,3}}{LETTER})|%2[Ff]|%5[Cc]"
 """A separator and, after a slash, the rest of the run."""
 
-_POSIX = re.compile(_BODY)
-_MIXED = re.compile(rf"[^{_OUTSIDE}]*+(?:{_PAIR}[^{_OUTSIDE}]*+)*+")
-_SINGLE = re.compile(rf"[^{_OUTSIDE}/]*+(?:{_PAIR}[^{_OUTSIDE}/]*+)*+")
-_DOUBLED = re.compile(rf"(?:\\\\)++[^{_OUTSIDE}\\]*+(?:(?:(?:\\\\)++|{_PAIR})[^{_OUTSIDE}\\]*+)*+")
-_ENCODED = re.compile(rf"[^{_OUTSIDE}&=?\\]*+")
-_URL = re.compile(rf"[^{_OUTSIDE}\\:]*+(?:(?:\\/|:|{_PAIR})[^{_OUTSIDE}\\:]*+)*+")
-_LOCAL_URL = re.compile(rf"(?:\\?/){{2,5}}(?:[A-Za-z](?::|%3[Aa]|\|))?{_BODY}")
+_POSIX = re.compile(BODY)
+_MIXED = re.compile(rf"[^{OUTSIDE}]*+(?:{_PAIR}[^{OUTSIDE}]*+)*+")
+_SINGLE = re.compile(rf"[^{OUTSIDE}/]*+(?:{_FLAT_PAIR}[^{OUTSIDE}/]*+)*+")
+_DOUBLED = re.compile(rf"(?:\\\\)++[^{OUTSIDE}\\]*+(?:(?:(?:\\\\)++|\\{LETTER}|{_PAIR})[^{OUTSIDE}\\]*+)*+")
+_ENCODED = re.compile(rf"(?:[^{OUTSIDE}&=?\\$]|\$(?!\{{))*+")
+_URL = re.compile(rf"[^{OUTSIDE}\\:]*+(?:(?:\\/|:|{_FLAT_PAIR.replace('/', '/%')})[^{OUTSIDE}\\:]*+)*+")
+_LOCAL_URL = re.compile(rf"(?:\\?/){{2,5}}(?:[A-Za-z](?::|%3[Aa]|\|))?{BODY}")
+_BRACKET = re.compile(r"\$?[(\[{]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
 _LOCAL_SCHEMES = frozenset(
     ("cursor", "editor", "file", "idea", "insiders", "sqlite", "txmt", "unix", "vim", "vscode", "webstorm")
 )
 _LONGEST_SCHEME = 24
 
-_SHARE = re.compile(r"\\\\(?:[?.]\\(?!\\)|[\w.$-]{2,255}\\(?!\\)[\w$])")
-_SHARE_DOUBLED = re.compile(r"\\\\\\\\(?:[?.]\\\\(?!\\)|[\w.$-]{2,255}\\\\(?!\\)[\w$])")
+_SHARE = re.compile(r"\\\\(?:[?.]\\(?!\\)|[\w.$-]{2,255}\\(?:(?!\\)[\w$]|\Z))")
+_SHARE_DOUBLED = re.compile(r"\\\\\\\\(?:[?.]\\\\(?!\\)|[\w.$-]{2,255}\\\\(?:(?!\\)[\w$]|\Z))")
 _DEVICE = re.compile(r"(?:\\\\[?.]\\|\\\\\\\\[?.]\\\\)(?:[A-Za-z]:)?")
 _WORD = r" [\w()+&@~#$'-]{1,40}"
 _SPACED = re.compile(rf"(?:{_WORD}(?:\.[\w-]{{1,40}})*){{1,4}}(?=[\\/])|(?:{_WORD}){{1,4}}\.[A-Za-z]\w{{1,4}}(?![\w.])")
@@ -63,6 +70,8 @@ _ESCAPES = ("\\n", "\\r", "\\t")
 _WITHIN_PATH = frozenset("/\\.-_~@")
 _VARIABLE = re.compile(r"\$\{\w{1,60}\}\Z")
 _SHELL_VARIABLE = "$env:"
+_LINE_HEAD = re.compile(r"(?:\A|\n|\\[nrt])[ \t\u2500-\u257f]*(?:[A-Za-z?]{1,2}[ \t]+)?\Z")
+_LONGEST_HEAD = 64
 _ANCHOR = re.compile(r"\.{1,2}\Z|~|%\w+%\Z|\$\{?\w")
 
 
@@ -93,11 +102,21 @@ def run_at(text: str, at: int, end: int, floor: int) -> Run:
 def _judged(text: str, start: int, end: int) -> Run:
     stop = trimmed(text, start, end)
     judge = _remembered if stop - start < _WORTH_REMEMBERING else looks_like_path
-    return Run(start, stop, end, judge(text[start:stop]))
+    token = text[start:stop]
+    is_path = judge(token) and (token[:1] == "/" or not looks_like_list(token) or _has_line(text, start, stop))
+    return Run(start, stop, end, is_path)
 
 
 _remembered = lru_cache(maxsize=1 << 14)(looks_like_path)
 """The same paths come again and again."""
+
+
+def _has_line(text: str, start: int, end: int) -> bool:
+    """Say whether a run has a line for itself, as in a listing, if behind a letter or two that mark it."""
+    if text[end : end + 1] not in "\r\n" and not text.startswith((*_ESCAPES, "</"), end):
+        return False
+    head = _LINE_HEAD.search(text, max(0, start - _LONGEST_HEAD), start)
+    return head is not None and (end < len(text) or not head[0] or head[0][0] in "\\\n")
 
 
 def path_end(text: str, end: int) -> int:
@@ -120,7 +139,7 @@ def trimmed(text: str, start: int, end: int) -> int:
 
 def _first_component(text: str, at: int, floor: int) -> int:
     start = at
-    while start > floor and text[start - 1] not in _BEFORE:
+    while start > floor and (text[start - 1] not in _BEFORE or text[max(floor, start - 2) : start] == "\\ "):
         start -= 1
     return start
 
@@ -161,7 +180,7 @@ def _at_url(text: str, at: int, floor: int) -> Run:
     is_local = scheme is not None and scheme[0].lower() in _LOCAL_SCHEMES
     hostless = text.startswith(("///", "\\/\\/\\/"), at)
     if (is_local or hostless) and (found := _LOCAL_URL.match(text, at)):
-        start = scheme.start() if scheme else at
+        start = scheme.start() if scheme and is_local else at
         return Run(start, trimmed(text, at, found.end()), found.end(), is_path=True)
     end = _URL.match(text, at).end()  # type: ignore[union-attr] # it matches the empty text at least
     end = max(end, at + 1)
@@ -172,6 +191,8 @@ def _at_backslash(text: str, at: int, floor: int) -> Run:
     following = text[at + 1 : at + 2]
     if following == "/":
         return _at_escaped_slash(text, at, floor)
+    if punctuation := _PUNCTUATION.match(text, at):
+        return Run(at, at, punctuation.end(), is_path=False)
     start = _first_component(text, at, floor)
     drive = _drive_before(text, at, floor) if start == at else None
     if drive is None and start == at and (share := _share(text, at)):
@@ -228,8 +249,12 @@ def _at_single(text: str, start: int, at: int, *, is_anchored: bool) -> Run:
         end -= 2
     if end > at and (run := _judged(text, start, end)).is_path:
         return run._replace(resume=resume)
-    # What comes after a line's escaped end is another line, and looked at for itself.
+    # What comes after a line's escaped end is another line, and looked at for itself; so is what is in brackets.
     cut = max(text.rfind(escape, at, resume) for escape in _ESCAPES)
+    bracket = _BRACKET.search(text, at, end)
+    for stop in (bracket.start() if bracket else -1, cut):
+        if stop > at and (run := _judged(text, start, stop)).is_path:
+            return run._replace(resume=stop)
     return Run(start, end, max(resume, at + 1), is_path=False) if cut < 0 else Run(start, cut, cut + 2, is_path=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
@@ -38,12 +39,13 @@ AMBIGUOUS = frozenset((
 _SHORTEST_NAME = 3
 _LONGEST_NAME = 64
 _SEPARATOR = r"(?:[/\\]{1,4}|%2[Ff]|%5[Cc]|%255[Cc]|%252[Ff])"
-_NAME = rf"[^\s/\\\"'`<>|:;,()\[\]{{}}*?$&=#!^{TYPOGRAPHIC}]"
+_NAME = rf"(?:[^\s/\\\"'`<>|:;,()\[\]{{}}*?$&=#!^{TYPOGRAPHIC}]|\\u[0-9A-Fa-f]{{4}})"
 _HOME = re.compile(
     rf"(?:/|\\|%2[Ff]|%5[Cc])(?:home|Users|users|USERS|Documents and Settings){_SEPARATOR}"
     rf"(?P<name>[\w.-]{{1,32}}(?: [\w.-]{{1,32}}){{1,2}}(?=\\)|(?:(?!%2[Ff]|%5[Cc]){_NAME}){{1,{_LONGEST_NAME + 1}}})"
 )
-_SLUG = re.compile(r"-(?:home|Users)-(?P<name>[^\W_]{1,64})")
+_UNICODE = re.compile(r"\\u([0-9A-Fa-f]{4})")
+_SLUG = re.compile(r"-(?:home|Users)-(?P<name>(?:[^\W_]|\\u[0-9A-Fa-f]{4}){1,64})")
 _FILE_NAME = re.compile(r"\.(?:css|html?|jpg|js|json|log|md|php|png|py|sh|svg|ts|txt|xml|ya?ml)$")
 _DRIVE = re.compile(r"(?:/mnt/|/)?([A-Za-z])(?:(?<=/mnt/.)(?=/)|(?<=^/.)(?=/)|:)(?=[/\\])")
 
@@ -79,10 +81,10 @@ class Known:
                 self._learn_home(found)
             for found in _SLUG.finditer(text):
                 if not found.start() or not text[found.start() - 1].isalnum():
-                    self.learn_name(found["name"])
+                    self.learn_name(_plain(found["name"]))
 
     def _learn_home(self, found: re.Match[str]) -> None:
-        name = found["name"]
+        name = _plain(found["name"])
         self.learn_name(unquote(name) if "%" in name else name)
         if " " in name:
             # Either a name of two words, or a name and prose that a backslash happens to follow.
@@ -100,6 +102,10 @@ class Known:
     def learn_paths(self, paths: Iterable[str]) -> None:
         for path in paths:
             self.learn_path(path)
+
+
+def _plain(name: str) -> str:
+    return _UNICODE.sub(lambda escape: chr(int(escape[1], 16)), name)
 
 
 def casings(name: str) -> set[str]:
@@ -139,6 +145,4 @@ def _escaped(form: str) -> Iterator[str]:
     yield quote(form, safe="")
     yield quote(form, safe="/:")
     yield form.replace(" ", "%20")
-    if not form.isascii():
-        unicode_escaped = form.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode("ascii")
-        yield unicode_escaped
+    yield json.dumps(form)[1:-1]

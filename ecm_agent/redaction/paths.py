@@ -8,13 +8,15 @@ what a known name, a home directory or a project begins is taken, to its end.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ecm_agent.redaction.extents import SEPARATOR, Run, is_boundary, path_end, run_at, trimmed
+from ecm_agent.redaction.extents import LETTER, SEPARATOR, Run, is_boundary, path_end, run_at, trimmed
 from ecm_agent.redaction.known import AMBIGUOUS, casings, slugs, writings
+from ecm_agent.redaction.spaces import spaced_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,14 +32,8 @@ MOST_STARTS = 100_000
 _SEPARATORS = frozenset("/\\%")
 _GOES_ON = frozenset(" ,(")
 _HOME_IN_URL = r"/(?:home|Users)(?:/|%2[Ff])[^/%]|%2[Ff](?:home|Users)(?:/|%2[Ff])[^/%]|-(?:Users|home)-|file:/"
-_QUOTES = "\"'`"
-_LONGEST_QUOTED = 260
-_NOT_QUOTED = re.compile(r"[\n\r<>|;$={}]| -|\\[nrt]|://|\[REDACTED_")
-_MOST_WORDS = 3
-_ABSOLUTE = re.compile(r"\\?/|~|\$|%\w|file:|[A-Za-z]:|\\\\")
-_EXTENSION = re.compile(r"\.[A-Za-z]\w{0,7}\Z")
 _HOMES = ("Users", "home")
-_SLUG_TAIL = re.compile(r"[\w.~+@%-]*+")
+_SLUG_TAIL = re.compile(rf"(?:[\w.~+@%-]|\\{{1,4}}{LETTER})*+")
 
 
 class PathFinder:
@@ -83,7 +79,7 @@ class PathFinder:
         if self._longer and (end := self._known_end(text, run)):
             run = Run(run.start, end, end, is_path=True)
         if run.is_path:
-            end = _quoted_end(text, run) if text[run.resume : run.resume + 1] in _GOES_ON else run.end
+            end = spaced_end(text, run) if text[run.resume : run.resume + 1] in _GOES_ON else run.end
             _append(spans, run.start, end)
             return max(run.resume, end)
         if run.is_url:
@@ -135,22 +131,6 @@ def _rest_end(text: str, run: Run) -> int:
     return run.end if text[run.resume : run.resume + 1].strip() == "" else run.resume
 
 
-def _quoted_end(text: str, run: Run) -> int:
-    """Give the end of a path in quotes that goes on behind a space, to the closing quote."""
-    mark = text[run.start - 1 : run.start]
-    if not mark or mark not in _QUOTES:
-        return run.end
-    close = text.find(mark, run.resume, run.resume + _LONGEST_QUOTED)
-    if close < 0 or _NOT_QUOTED.search(text, run.resume, close):
-        return run.end
-    close -= text[close - 1] == "\\"
-    rest = text[run.resume : close]
-    goes_on = "/" in rest or "\\" in rest or _EXTENSION.search(rest[-9:]) is not None
-    if goes_on or (_ABSOLUTE.match(text, run.start) and rest.count(" ") <= _MOST_WORDS):
-        return close
-    return run.end
-
-
 def _is_drive(text: str, at: int) -> bool:
     return is_boundary(text, at) and text[max(0, at - 1) : at] != "\\"
 
@@ -178,6 +158,7 @@ def _variants(name: str) -> Iterator[str]:
         yield unicodedata.normalize("NFC", variant)
         yield unicodedata.normalize("NFD", variant)
         yield quote(variant, safe="")
+        yield json.dumps(variant)[1:-1]
 
 
 def _longest_first(literals: Iterable[str]) -> list[str]:

@@ -24,13 +24,15 @@ ROOTS = frozenset((
 """First components that make a path of `/x` alone."""
 
 _FOLDERS = frozenset((
-    "appdata", "assets", "backup", "backups", "bin", "build", "builds", "components", "config", "data", "desktop",
-    "dev", "dist", "docs", "documents", "downloads", "files", "fonts", "images", "include", "lib", "libs", "models",
-    "node_modules", "packages", "program files", "programdata", "projects", "public", "repos", "resources", "scripts",
+    "app", "appdata", "apps", "assets", "backup", "backups", "bin", "build", "builds", "cmd", "components", "config",
+    "controllers", "crates", "data", "desktop", "dev", "dist", "docs", "documents", "downloads", "files", "fonts",
+    "handlers", "hooks", "images", "include", "internal", "lib", "libs", "migrations", "models", "modules",
+    "node_modules", "packages", "pkg", "program files", "programdata", "projects", "public", "repos", "resources",
+    "scripts", "services",
     "source", "src", "static", "styles", "temp", "test", "tests", "tmp", "tools", "ubuntu", "users", "vendor",
-    "windows", "work", "workspace",
+    "views", "windows", "work", "workspace",
 ))
-"""Folders whose backslash is no escape: `C:\\temp`, `lib\\src`; lower case."""
+"""Folders, lower case: their backslash is no escape (`C:\\temp`), and words with one among them are no list."""
 
 _EXTENSIONS = frozenset((
     "bak", "bash", "bat", "bin", "c", "cc", "cfg", "cjs", "class", "cmd", "conf", "config", "cpp", "cs", "csproj",
@@ -63,6 +65,10 @@ _MIME_TYPES = frozenset(("application", "audio", "font", "image", "message", "mo
 _REGEX_FLAGS = frozenset(("g", "gi", "gim", "gm", "gs", "gu", "i", "ig", "im", "iu", "mg"))
 # fmt: on
 _LONGEST_EXTENSION = 12
+_NAMED = ROOTS | _BARE_FILES
+_LONGEST_LISTED = 12
+_MOST_LISTED = 3
+_ESCAPED_LETTER = re.compile(r"(?<![:\\])\\{1,4}u[0-9A-Fa-f]{4}")
 _DOMAIN = re.compile(
     r"(?:[\w.+-]++@)?(?:localhost|docs\.rs|(?:[a-z0-9-]++\.)+(?:ai|at|ch|cloud|co|com|de|dev|edu|eu|fr|gov|info|io"
     r"|jp|net|nl|org|tech|tv|uk|us|xyz))"
@@ -81,7 +87,7 @@ def looks_like_path(token: str) -> bool:
         if "://" in token:
             return token.startswith("file:")
     if "\\" in token:
-        token = token.replace("\\/", "/")
+        token = _ESCAPED_LETTER.sub("u", token.replace("\\/", "/"))
         slash, backslash = token.find("/"), token.find("\\")
         if backslash >= 0 and not 0 <= slash < backslash:
             return _is_windows(token)
@@ -91,6 +97,15 @@ def looks_like_path(token: str) -> bool:
     if token[1:3] == ":/" and token[0].isalpha():
         return _has_letters(token[3:])
     return _is_relative(token)
+
+
+def looks_like_list(token: str) -> bool:
+    """Say whether a token is a few short words with slashes between them, as in `Mon/Wed/Fri`, and no folder's name."""
+    parts = token.replace("\\/", "/").split("/")
+    return len(parts) == _MOST_LISTED and all(
+        part.isalnum() and len(part) <= _LONGEST_LISTED and part.lower() not in _FOLDERS and part not in _NAMED
+        for part in parts
+    )
 
 
 def _has_letters(text: str) -> bool:

@@ -25,11 +25,40 @@ LETTERS = (
     *("%5C", ":", "//", "https://", "C:", "\n", "\\n", '"', "'", "`", "(", ")", "[", "]", "{", "}", "#L12", "*", "<"),
     *(">", "=", "&", "?", "+", "@", "1", "com", TOKEN, "[REDACTED_SECRET]", "file://", "%", "_", "\\ ", "etc", ","),
     *("\\/", "-Users-mira-", "é", "C%3A", "!", "/home/jonas/src/My Project"),
+    *(
+        "\\u00eb",
+        "\\u201c",
+        "zo\\u00eb",
+        "\\\\ ",
+        "...",
+        "…",
+        "[User]",
+        "My ",
+        "Disk/",
+        "Wed/Fri",
+        "${HOME}",
+        "[file://",
+        ".py",
+    ),
 )
 DENSE = (
     *("/", "\\", "`", "~", "a.", "@", "a@", "a@a.", " ", '"', "'", "/a b", "/a b/a b ", "C:\\", "C:\\a b", "%", "%2F"),
     *("key=", "eyJ", "\n", "/(", "/([", "/{", '"/a b', "'/a ", "\\n", "a\\n/", "a\\nb", "\\\\", "/a#L1", "/.", "a/b:"),
     *("https://", "file://", "-Users-", "mira", "a", "${a}/", "C:\\a b\\", "/home/jonas/src/My ", "\\ ", "/\\ "),
+    *(
+        "\\u00eb",
+        "\\u201c",
+        "/\\u00eb",
+        "\\\\u00eb",
+        "\\\\ ",
+        "a\\u00eb/",
+        "/A B/",
+        "/A B ",
+        '"/A B',
+        "a\\b(",
+        "a/b/c\n",
+        "${",
+    ),
 )
 
 
@@ -84,6 +113,29 @@ def test_redacting_twice_is_redacting_once(text: str) -> None:
     """Nothing beside a token turns into a path, and no token is part of a span, however the text is put together."""
     once = redacted(text)
     assert redacted(once) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "C%3AC%3A\n.py[file://file://]",
+        "C%3AC%3A\\n.py[file://file://]",
+        "https://[a/b/c-I/file://]",
+        "https://(a%2Fb%2Fc.pymira)",
+        "(a%2Fb%2Fc.py${HOME}/x",
+        "a.b\\c.py${HOME}/x",
+        "a.b\\c.py\\n?mira",
+        "home\\n.py(mira)",
+        "zo\\u00ebvscode:///home/jonas",
+        "file://[User]",
+        "file://[REDACTED_SECRET]/a/b[REDACTED_CODE]/x/y",
+    ],
+)
+def test_junk_that_was_a_path_in_the_second_pass_only(text: str) -> None:
+    """What is left open by a replacement (brackets, lines, variables) is no path the second time."""
+    once = redacted(text)
+    assert redacted(once) == once
+    assert once.count("[REDACTED_SECRET]") == text.count("[REDACTED_SECRET]")
 
 
 @given(st.text(max_size=60))
@@ -170,6 +222,14 @@ def test_a_name_before_prose_with_a_backslash_is_learned() -> None:
     """Words behind a home that could be part of its name do not keep the name from being learned."""
     assert redacted("mira", finder(text="C:\\Users\\mira and src\\x")) == TOKEN
     assert redacted("mira.lee", finder(text="/home/mira.lee/x")) == TOKEN
+
+
+def test_a_name_is_learned_from_json_and_found_in_it() -> None:
+    """A home whose letters JSON has escaped gives the whole name, which is found escaped and plain, and in slugs."""
+    for home in ("/home/andr\\u00e9/x", "C:\\\\Users\\\\andr\\u00e9\\\\x", "-Users-andr\\u00e9-x"):
+        paths = finder(text=home)
+        assert redacted("andré, andr\\u00e9, andr", paths) == f"{TOKEN}, {TOKEN}, andr"
+    assert redacted("in -Users-andr\\u00e9-x-y.") == f"in {TOKEN}."
 
 
 def test_names_are_found_composed_and_decomposed() -> None:
