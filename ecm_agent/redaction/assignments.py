@@ -96,7 +96,7 @@ def is_secret(text: str, value: Value) -> bool:
 
 def is_quoted_secret(value: Value) -> bool:
     word, lower = value.named.word, value.text.lower()
-    if lower.startswith(word) and lower.isalpha() or (" " in lower and word in lower):
+    if (lower.startswith(word) and lower.isalpha()) or (" " in lower and word in lower):
         return False
     if not value.named.sign:
         return values.is_mixed(value.text) or (" " not in lower and not values.IDENTIFIER.fullmatch(lower))

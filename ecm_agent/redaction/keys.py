@@ -16,14 +16,13 @@ LINE = r"[A-Za-z0-9+/]{24,}+={0,2}+[ \t\"'`,;+]{0,8}+"
 LAST = r"[A-Za-z0-9+/]{1,76}+={0,2}+(?![^\s\\\"'`,;])"
 CHECK = rf"(?:{BREAK}{GUTTER}=[A-Za-z0-9+/]{{4}})?"
 
-BEGIN = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]{2,12}+ ){0,3}?(?:PRIVATE|SECRET) KEY(?: BLOCK)?-----|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
-)
-END = re.compile(
-    r"-----END (?:[A-Z0-9]{2,12}+ ){0,3}?(?:PRIVATE|SECRET) KEY(?: BLOCK)?-----|---- END SSH2 ENCRYPTED PRIVATE KEY ----"
-)
+KIND = r"(?:[A-Z0-9]{2,12}+ ){0,3}?(?:PRIVATE|SECRET) KEY(?: BLOCK)?-----"
+SSH2 = "SSH2 ENCRYPTED PRIVATE KEY ----"
+BEGIN = re.compile(rf"-----BEGIN {KIND}|---- BEGIN {SSH2}")
+END = re.compile(rf"-----END {KIND}|---- END {SSH2}")
 BODY = re.compile(
-    rf"(?:{BREAK}{GUTTER}|[ \t]++)?{HEADER}{{0,8}}+(?:{BREAK}{GUTTER})*+(?:{LINE}(?:{BREAK}{GUTTER})?)*+(?:{LAST})?{CHECK}"
+    rf"(?:{BREAK}{GUTTER}|[ \t]++)?{HEADER}{{0,8}}+"
+    rf"(?:{BREAK}{GUTTER})*+(?:{LINE}(?:{BREAK}{GUTTER})?)*+(?:{LAST})?{CHECK}"
 )
 BREAKS = re.compile(BREAK)
 ALONE = re.compile(rf"{GUTTER}[A-Za-z0-9+/]{{1,76}}+={{0,2}}+[ \t\"'`,;+]{{0,8}}+")
