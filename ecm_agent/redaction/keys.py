@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def blocks(text: str) -> Iterator[tuple[int, int]]:
     begins = [match.span() for match in BEGIN.finditer(text)]
     marks = sorted([(span, True) for span in begins] + [(span, False) for span in ends])
     done = 0
-    for ((start, stop), opens), following in zip(marks, [*marks[1:], None], strict=True):
+    for ((start, stop), opens), following in zip_longest(marks, marks[1:]):
         if opens and following and not following[1] and following[0][0] - stop <= LONGEST:
             done = following[0][1]
             yield start, done

@@ -28,7 +28,7 @@ NO_SECRET = re.compile(
     r"(?:[\w-]*?[_-]|[\w-]*?(?<![A-Z])(?=[A-Z]))(?i:count|counts|length|len|min|max|size|ttl|exp|expiry|expires|expiration|expired|type|types|name|names|field|label"
     r"|url|uri|path|file|dir|policy|reset|limit|limits|usage|used|prompt|hint|required|enabled|regex|pattern|validator"
     r"|format|rotation|manager|provider|error|column|input|schema|strength|changed|updated|created|at|by|kind|budget"
-    r"|less|position|index|class|ref|version|placeholder|scopes?|store|handler|middleware|config|options|endpoint|mode)"
+    r"|less|position|index|class|ref|version|placeholder|scopes?|store|handler|middleware|config|options|endpoint|mode|variable|var|env)"
 )
 STRONG_KEYS = tuple(
     """

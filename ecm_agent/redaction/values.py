@@ -15,7 +15,7 @@ BITS = 3.3  # of entropy in each character of a random value
 RANDOM = 16  # characters from which a mix of letters and digits is taken for a random one
 
 REFERENCE = re.compile(
-    r"\$\{[^}]*+\}|\$\([^)]*+\)|\$\w++(?:[.:]\w++)*+|%\w++%|\{\{[^}]*+\}\}|\{[\w.!\[\]]*+\}|<[^>]*+>|@\w++@"
+    r"\$\{[^}]*+\}|\$\([^)]*+\)|\$\w++(?:[.:]\w++)*+|%\w++%|\{\{[^}]*+\}\}|\{[^{}\n]*+\}|<[^>]*+>|@\w++@"
     r"|\[[\w .-]*+\]|%[sdr]|%\(\w++\)s|\$\{\{[^}]*+\}\}"
 )
 MASK = re.compile(r"(?:[xX]++|\*++|\.{2,}+|…++|#++|•++|-++|_++|\?++|[xX*.…•-]{3,}+)")
@@ -44,6 +44,7 @@ NUMBERED = re.compile(
     r"[A-Za-z]++(?:[ _./:-][A-Za-z]++)*+[ _./:-]?v?[\d.]{1,6}+|[\dTZ:.+-]++|v?\d++\..*+"
     r"|(?:https?|file|data):.*+|\d++[a-zA-Z]{1,3}"
 )
+VARIABLE = re.compile(r"[A-Z][A-Z0-9]*+(?:_[A-Z0-9]++)++")  # a name, not what it stands for
 TYPE = re.compile(
     r"(?:Optional|Union|List|list|Annotated|Literal|Sequence|SecretStr|Secret|Mapping|dict)\[.*|\w+ ?\|.*"
 )
