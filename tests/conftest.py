@@ -1,4 +1,7 @@
-"""What holds for every test: no deadline, and no skip where `NO_SKIPPED_TESTS` is set, as in CI."""
+"""What holds for every test: no deadline; where `NO_SKIPPED_TESTS` is set, as in CI, no skip, and no new dice.
+
+Elsewhere properties are tried on other examples in every run; CI tries the same ones until the tests change.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-settings.register_profile("house", deadline=None)  # a slow or busy machine is no defect
+settings.register_profile(  # a slow or busy machine is no defect
+    "house", deadline=None, derandomize=bool(os.environ.get("NO_SKIPPED_TESTS"))
+)
 settings.load_profile("house")
 
 

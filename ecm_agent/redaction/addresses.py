@@ -16,6 +16,7 @@ ODD_PASSWORD = re.compile(  # with a slash or another character that a URL would
     r"://([^\s:/@\"'<>\[]{1,64}+:(?![0-9]{1,5}/)[^\s\"'<>@\[]{1,128}@)(?=[A-Za-z0-9.-]{1,253}+(?:[:/?#\s\"'`,;)\\]|\Z))"
 )
 HOST = r"(?!v?\d++\.\d|\dx\.)(?:\w[\w-]{0,62}+\.){1,8}(?:[^\W\d_]{2,24}|xn--[\w-]{2,59})(?![\w(-])"
+UNITS = ("service", "timer", "socket", "target", "mount", "path", "slice", "scope", "conf")  # of systemd: x@y.service
 EMAIL = re.compile(rf"@(?<=[\w.+%'-]@){HOST}")
 ESCAPED_EMAIL = re.compile(rf"%40(?<=[\w.+-]%40){HOST}")
 LOCAL = re.compile(r"(?<![\w.+%-])[\w.+%-]++\Z")
@@ -45,6 +46,8 @@ def userinfo(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
 def emails(text: str, pattern: re.Pattern[str], hosts: set[int]) -> Iterator[tuple[int, int]]:
     for match in pattern.finditer(text):
         at, end = match.span()
+        if match[0].endswith(UNITS):
+            continue
         local = LOCAL.search(text, max(0, at - LONGEST_LOCAL), at) if at not in hosts else None
         if local and not (local[0] in {"git", "hg", "svn"} and text[end : end + 1] in {":", "/"}):
             yield after_escape(text, local.start()), end

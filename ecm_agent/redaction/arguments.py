@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 STRING = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s{0,8}+:)?', re.DOTALL)
 KEYS = frozenset(
     """
-    body cell_source cmd code command commands content contents diff edits expression file_text find html input insert_text javascript
-    js new_code new_content new_source new_str new_string old_code old_content old_source old_str old_string patch
-    program python query_code replace replacement script snippet source source_code sql stdin text
-    """.split()
+    body cell_source cmd code command commands content contents diff edits expression file_text find html input
+    insert_text javascript js new_code new_content new_source new_str new_string old_code old_content old_source
+    old_str old_string patch program python query_code replace replacement script snippet source source_code sql
+    stdin text
+    """.split()  # noqa: SIM905 - a list of words, one item a line, would be a page
 )
 TOKEN = "[REDACTED_CODE]"  # noqa: S105 - what stands where code was taken out
 DECODER = json.JSONDecoder()

@@ -21,6 +21,7 @@ INSIDE = {
 BARE = re.compile(r"(?:[^\s\"'`<\\;,&|]|\\(?![nrtu\"'\\])|[;,&|](?![;,&|\s\"'\\)\]}]|\Z|[\w.%-]{1,40}+[=:]))*+")
 COOKIES = re.compile(r"[^\"'\n\\]*+")
 TRAILING = ")]}>,;:.*"
+BETWEEN = (" ", ")", ",", ";", "+")  # the quote before it closed a string, as in ask("Password: ")
 OPEN = ("(", "[", "{", "|", "=", "-")
 LINE_START = re.compile(r"[ \t>+*\-|]*+(?:export |set |env |ENV |ARG )?[\w.\-\"'`*]*+")
 LONGEST_LINE = 200  # characters before a name that a setting can have
@@ -96,10 +97,12 @@ def is_secret(text: str, value: Value) -> bool:
 
 def is_quoted_secret(value: Value) -> bool:
     word, lower = value.named.word, value.text.lower()
-    if lower.startswith(word) and lower.isalpha() or (" " in lower and word in lower):
+    if (lower.startswith(word) and lower.isalpha()) or (" " in lower and word in lower):
         return False
-    if not value.named.sign:
-        return values.is_mixed(value.text) or (" " not in lower and not values.IDENTIFIER.fullmatch(lower))
+    if lower.startswith(BETWEEN) or (word in lower and values.VARIABLE.fullmatch(value.text)):
+        return False
+    if not value.named.sign and value.named.strong:
+        return values.is_mixed(value.text)
     if value.named.strong:
         return len(lower) >= values.SHORTEST
     return is_doubtful_secret(value) and " " not in lower
@@ -124,6 +127,8 @@ def is_bare_secret(text: str, value: Value) -> bool:
         return False
     if not named.sign:
         return values.is_mixed(value.text)
+    if named.word == "bearer":
+        return values.is_mixed(value.text) or len(value.text) >= values.RANDOM
     if named.shouted or named.sign == "option":
         return True
     if values.is_mixed(value.text) or values.is_random(value.text):

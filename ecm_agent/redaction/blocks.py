@@ -1,4 +1,4 @@
-"""The blocks of a conversation: `[User]`, `[Assistant]`, `[Thinking]`, `[Tool:Name]` and `[Result]` on lines of their own."""
+"""The blocks of a conversation, by their markers: `[User]`, `[Tool:Name]`, `[Result]` and so on, alone on a line."""
 
 from __future__ import annotations
 

@@ -35,17 +35,19 @@ def in_part(text: str, part: blocks.Block) -> Iterator[tuple[int, int, bool]]:
 
 
 def trimmed(text: str, found: list[tuple[int, int, bool]]) -> Iterator[tuple[int, int, bool]]:
+    for start, end, is_block in found:
+        first, last = lines(text, start, end) if is_block else (start, end)
+        if first < last:
+            yield first, last, is_block
+
+
+def lines(text: str, start: int, end: int) -> tuple[int, int]:
     """Leave the blank lines around a block where they are; a carriage return at its end goes with it."""
-    for start, end, block in found:
-        if not block:
-            yield start, end, block
-            continue
-        while start < end and text[end - 1].isspace():
-            end -= 1
-        while start < end and text[start] in "\r\n":
-            start += 1
-        if start < end:
-            yield start, end + (text[end : end + 2] == "\r\n"), block
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    while start < end and text[start] in "\r\n":
+        start += 1
+    return start, end + text.startswith("\r\n", end)
 
 
 def united(found: Iterator[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]:
@@ -59,5 +61,5 @@ def united(found: Iterator[tuple[int, int, bool]]) -> list[tuple[int, int, bool]
     return apart
 
 
-def is_done(text: str, start: int, end: int, block: bool, /) -> bool:  # noqa: FBT001 - a span, spread out
-    return block and bool(DONE.fullmatch(text, start, end))
+def is_done(text: str, start: int, end: int, is_block: bool) -> bool:
+    return is_block and bool(DONE.fullmatch(text, start, end))

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ecm_agent.redaction.blocks import Block
 
@@ -58,8 +58,7 @@ def spans(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int, int]]:
         groups.setdefault(block, []).append(fence(match, line))
     for block, group in groups.items():
         yield from in_block(group, blocks[block].end)
-        yield from nested(group, blocks[block].end)
-    yield from across([fence for group in groups.values() for fence in group], starts[1:], len(text))
+    yield from across(groups.values())
 
 
 def lines(text: str) -> list[tuple[int, re.Match[str]]]:
@@ -82,49 +81,53 @@ def fence(match: re.Match[str], line: int) -> Fence:
     return Fence(line, match.end(), mark, bool(run[len(mark) :].strip()), match.string[line : match.start()])
 
 
-def in_block(fences: Sequence[Fence], end: int) -> Iterator[tuple[int, int]]:
-    """Read as Markdown is read, each block of the conversation for itself."""
-    opening = None
-    for each in fences:
-        if opening and opening.is_quoted and not each.is_quoted:  # the quotation is over, and its code with it
-            yield opening.start, each.start - 1
-            opening = None
-        if opening is None:
-            opening = each
-        elif each.closes(opening):
-            yield opening.start, each.end
-            opening = None
-    if opening:
-        yield opening.start, end
+def read(fences: Iterable[Fence], stack: list[Fence], *, nests: bool) -> Iterator[tuple[int, int]]:
+    """Give the code between fences, from the outermost ones in `stack` on, where those that stay open are left.
 
-
-def nested(fences: Sequence[Fence], end: int) -> Iterator[tuple[int, int]]:
-    """Read a fence with an info string inside fenced code as one that opens again, and needs its own end."""
-    stack: list[Fence] = []
+    With `nests`, a fence with an info string inside fenced code opens again and needs its own end.
+    """
     for each in fences:
+        if stack and stack[0].is_quoted and not each.is_quoted:  # the quotation is over, and its code with it
+            yield stack[0].start, each.start - 1
+            stack.clear()
         if stack and each.closes(stack[-1]):
             opening = stack.pop()
             if not stack:
                 yield opening.start, each.end
-        elif not stack or each.info:
+        elif not stack or (nests and each.info):
             stack.append(each)
-    if stack:
-        yield stack[0].start, end
 
 
-def across(fences: Sequence[Fence], markers: Sequence[int], end: int) -> Iterator[tuple[int, int]]:
-    """Read what looks like a marker inside fenced code as code, unless the fence seems not to have been closed."""
-    opening, marker = None, end
-    for each in fences:
-        if opening and each.info and marker < each.start:
-            yield opening.start, marker
-            opening = None
-        if opening is None:
-            opening = each
-            following = bisect_right(markers, each.start)
-            marker = markers[following] if following < len(markers) else end
-        elif each.closes(opening):
-            yield opening.start, each.end
-            opening = None
-    if opening:
-        yield opening.start, marker
+def in_block(fences: Sequence[Fence], end: int) -> Iterator[tuple[int, int]]:
+    """Read a block of the conversation for itself, as Markdown is read, and as one that nests."""
+    plain: list[Fence] = []
+    nested: list[Fence] = []
+    as_markdown = list(read(fences, plain, nests=False))
+    yield from read(fences, nested, nests=True)
+    if plain and not nested:  # every fence has its end only if they nest: so they do
+        return
+    yield from as_markdown
+    yield from ((stack[0].start, end) for stack in (plain, nested) if stack)
+
+
+def across(groups: Iterable[Sequence[Fence]]) -> Iterator[tuple[int, int]]:
+    """Read what looks like a marker inside fenced code as code.
+
+    Where the next fence opens, or none comes, the one before the marker was just never closed.
+    """
+    stack: list[Fence] = []
+    for fences in groups:
+        if stack:
+            opening = stack[0]
+            following = next((each for each in fences if each.info or each.closes(opening)), None)
+            if following and following.info:
+                stack.clear()
+        if stack or not nests(fences):
+            yield from read(fences, stack, nests=False)
+
+
+def nests(fences: Sequence[Fence]) -> bool:
+    stack: list[Fence] = []
+    for _ in read(fences, stack, nests=True):
+        pass
+    return not stack

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,14 +17,13 @@ LINE = r"[A-Za-z0-9+/]{24,}+={0,2}+[ \t\"'`,;+]{0,8}+"
 LAST = r"[A-Za-z0-9+/]{1,76}+={0,2}+(?![^\s\\\"'`,;])"
 CHECK = rf"(?:{BREAK}{GUTTER}=[A-Za-z0-9+/]{{4}})?"
 
-BEGIN = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]{2,12}+ ){0,3}?(?:PRIVATE|SECRET) KEY(?: BLOCK)?-----|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----"
-)
-END = re.compile(
-    r"-----END (?:[A-Z0-9]{2,12}+ ){0,3}?(?:PRIVATE|SECRET) KEY(?: BLOCK)?-----|---- END SSH2 ENCRYPTED PRIVATE KEY ----"
-)
+KIND = r"(?:[A-Z0-9]{2,12}+ ){0,3}?(?:PRIVATE|SECRET) KEY(?: BLOCK)?-----"
+SSH2 = "SSH2 ENCRYPTED PRIVATE KEY ----"
+BEGIN = re.compile(rf"-----BEGIN {KIND}|---- BEGIN {SSH2}")
+END = re.compile(rf"-----END {KIND}|---- END {SSH2}")
 BODY = re.compile(
-    rf"(?:{BREAK}{GUTTER}|[ \t]++)?{HEADER}{{0,8}}+(?:{BREAK}{GUTTER})*+(?:{LINE}(?:{BREAK}{GUTTER})?)*+(?:{LAST})?{CHECK}"
+    rf"(?:{BREAK}{GUTTER}|[ \t]++)?{HEADER}{{0,8}}+"
+    rf"(?:{BREAK}{GUTTER})*+(?:{LINE}(?:{BREAK}{GUTTER})?)*+(?:{LAST})?{CHECK}"
 )
 BREAKS = re.compile(BREAK)
 ALONE = re.compile(rf"{GUTTER}[A-Za-z0-9+/]{{1,76}}+={{0,2}}+[ \t\"'`,;+]{{0,8}}+")
@@ -45,7 +45,11 @@ def blocks(text: str) -> Iterator[tuple[int, int]]:
     begins = [match.span() for match in BEGIN.finditer(text)]
     marks = sorted([(span, True) for span in begins] + [(span, False) for span in ends])
     done = 0
+<<<<<<< HEAD
     for ((start, stop), opens), following in zip(marks, [*marks[1:], None], strict=False):
+=======
+    for ((start, stop), opens), following in zip_longest(marks, marks[1:]):
+>>>>>>> wt-secrets
         if opens and following and not following[1] and following[0][0] - stop <= LONGEST:
             done = following[0][1]
             yield start, done

@@ -1,4 +1,4 @@
-r"""Names that are given secrets: `password =`, `API_KEY=`, `\"token\":`, `--secret`, `Bearer`, and where the value starts."""
+r"""Names that are given secrets (`password =`, `API_KEY=`, `\"token\":`, `--secret`), and where the value starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WORDS = (*STRONG, *DOUBTFUL)
 
 REST = r"(?P<rest>[\w-]{0,40}+)(?:(?:\\{0,3}+[\"'`*]{1,3}+)?\]?(?:\[\d{0,4}+\])?)"
 SEPARATORS = (
-    r"[ \t]{0,8}+(?P<sign>={1,3}|!==?|:=|=>|:(?!:))\*{0,3}+[ \t]{0,8}+"
+    r"[ \t]{0,8}+(?P<sign>=>|={1,3}|!==?|:=|:(?!:))\*{0,3}+[ \t]{0,8}+"
     r"|[\s,]{1,40}+(?:\\{0,3}+[\"'])?value(?:\\{0,3}+[\"'])?[ ]?[:=][ ]?"  # {"name": "TOKEN", "value": "…"}
     r"|(?P<loose>,[ ]?|[ ]{0,3}\|[ ]{0,8}+|[ ]?>(?=[^<\n]{1,200}</)|[ ]+(?:is|was|to)(?: set to| now)?:?[ ]+"
     r"|[ ](?=[\"'`])|\((?=[\"'`\\]))"
@@ -21,20 +21,20 @@ AFTER = {
     for word, ending in (STRONG | DOUBTFUL).items()
 }
 AFTER_OPTION = re.compile(r"(?P<rest>[\w-]{0,40}+)[ ]++(?=[^\s-])")
-OPTION = re.compile(r"(?<![\w-])--?[\w-]*\Z")
+OPTION = re.compile(r"(?<![\w-])(?:--?|ENV )[\w-]*\Z")
 ANNOTATION = re.compile(r"[A-Za-z][\w.\[\], |?<>]{0,60}?(?: =(?!=) |=(?=[\"']))")
 BEFORE = 24  # characters of a name before its suspicious word
 NO_SECRET = re.compile(
     r"(?:[\w-]*?[_-]|[\w-]*?(?<![A-Z])(?=[A-Z]))(?i:count|counts|length|len|min|max|size|ttl|exp|expiry|expires|expiration|expired|type|types|name|names|field|label"
     r"|url|uri|path|file|dir|policy|reset|limit|limits|usage|used|prompt|hint|required|enabled|regex|pattern|validator"
     r"|format|rotation|manager|provider|error|column|input|schema|strength|changed|updated|created|at|by|kind|budget"
-    r"|less|position|index|class|ref|version|placeholder|scopes?|store|handler|middleware|config|options|endpoint|mode)"
+    r"|less|position|index|class|ref|version|placeholder|scopes?|store|handler|middleware|config|options|endpoint|mode|variable|var|env)"
 )
 STRONG_KEYS = tuple(
     """
     api access private secret encryption encrypt signing master account license auth crypto aes hmac jwt storage webhook
     deploy service app ssh admin consumer client
-    """.split()
+    """.split()  # noqa: SIM905 - a list of words, one item a line, would be a page
 )
 
 
@@ -56,7 +56,7 @@ class Names:
         """Take the text, and it once more at one byte per character."""
         self._text = text
         self._lowered = plain.lower()
-        self._has_options = "--" in text
+        self._has_options = "--" in text or "ENV " in text
 
     def first(self, word: str, at: int) -> Named | None:
         """Give the first name with `word` from `at` on that could be given a secret."""

@@ -17,8 +17,8 @@ FEWEST_LARGE = 0.28  # of them
 RANDOM = 16  # characters from which a mix of letters and digits is taken for a random one
 
 REFERENCE = re.compile(
-    r"\$\{[^}]*+\}|\$\([^)]*+\)|\$\w++(?:[.:]\w++)*+|%\w++%|\{\{[^}]*+\}\}|\{[\w.!\[\]]*+\}|<[^>]*+>|@\w++@|\[[\w .-]*+\]"
-    r"|%[sdr]|%\(\w++\)s|\$\{\{[^}]*+\}\}"
+    r"\$\{[^}]*+\}|\$\([^)]*+\)|\$\w++(?:[.:]\w++)*+|%\w++%|\{\{[^}]*+\}\}|\{[^{}\n]*+\}|<[^>]*+>|@\w++@"
+    r"|\[[\w .-]*+\]|%[sdr]|%\(\w++\)s|\$\{\{[^}]*+\}\}"
 )
 MASK = re.compile(r"(?:[xX]++|\*++|\.{2,}+|…++|#++|•++|-++|_++|\?++|[xX*.…•-]{3,}+)")
 ROOTS = (
@@ -37,14 +37,16 @@ WORDS = frozenset(
     hidden redacted removed masked omitted example todo tbd unset set self cls enabled disabled on off
     const let var return await async function new import export class def public private static protected readonly
     field input label name id placeholder password_hash username user email host port
-    """.split()
+    """.split()  # noqa: SIM905 - a list of words, one item a line, would be a page
 )
 GENERATED = re.compile(r"[0-9a-fA-F]{7,64}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|sha\d+[:-].*")
 IDENTIFIER = re.compile(r"[A-Za-z_][\w.-]*+")
 PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:)?[/\\][\w./\\@~-]*+|https?://.*+")
 NUMBERED = re.compile(
-    r"[A-Za-z]++(?:[ _./:-][A-Za-z]++)*+[ _./:-]?v?[\d.]{1,6}+|[\dTZ:.+-]++|v?\d++\..*+|(?:https?|file|data):.*+|\d++[a-zA-Z]{1,3}"
+    r"[A-Za-z]++(?:[ _./:-][A-Za-z]++)*+[ _./:-]?v?[\d.]{1,6}+|[\dTZ:.+-]++|v?\d++\..*+"
+    r"|(?:https?|file|data):.*+|\d++[a-zA-Z]{1,3}"
 )
+VARIABLE = re.compile(r"[A-Z][A-Z0-9]*+(?:_[A-Z0-9]++)++")  # a name, not what it stands for
 TYPE = re.compile(
     r"(?:Optional|Union|List|list|Annotated|Literal|Sequence|SecretStr|Secret|Mapping|dict)\[.*|\w+ ?\|.*"
 )
@@ -72,7 +74,8 @@ def is_mixed(value: str) -> bool:
 
 def is_code(value: str) -> bool:
     """Tell whether an unquoted `value` is an expression of a program rather than the thing itself."""
-    return bool(DOTTED.fullmatch(value) or CALL.match(value) or TYPE.match(value) or PATH.fullmatch(value))
+    is_path = PATH.fullmatch(value) and not is_random(value)  # a key may begin with a slash, too
+    return bool(is_path or DOTTED.fullmatch(value) or CALL.match(value) or TYPE.match(value))
 
 
 def is_random(value: str) -> bool:
