@@ -1,1 +1,1 @@
-"""What leaves a memory before it is shared: paths, code, secrets. Text in, text out; docs/redaction.md has the rules."""
+"""What leaves a text before it is shared: paths, code, secrets. Text in, text out; docs/redaction.md has the rules."""

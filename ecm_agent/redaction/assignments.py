@@ -120,18 +120,19 @@ def is_doubtful_secret(value: Value) -> bool:
 def is_bare_secret(text: str, value: Value) -> bool:
     if value.text.startswith(OPEN) or values.is_reference(value.run) or values.is_code(value.run):
         return False
-    named = value.named
-    if not named.strong:
+    if not value.named.strong:
         return is_doubtful_secret(value)
-    if len(value.text) < values.SHORTEST:
-        return False
+    return len(value.text) >= values.SHORTEST and is_bare_password(text, value)
+
+
+def is_bare_password(text: str, value: Value) -> bool:
+    """Tell whether what a name that leaves no doubt is given, without quotes, is no word that happens to follow it."""
+    named, is_mixed = value.named, values.is_mixed(value.text)
     if not named.sign:
-        return values.is_mixed(value.text)
+        return is_mixed
     if named.word == "bearer":
-        return values.is_mixed(value.text) or len(value.text) >= values.RANDOM
-    if named.shouted or named.sign == "option":
-        return True
-    if values.is_mixed(value.text) or values.is_random(value.text):
+        return is_mixed or len(value.text) >= values.RANDOM
+    if named.shouted or named.sign == "option" or is_mixed or values.is_random(value.text):
         return True
     return not values.IDENTIFIER.fullmatch(value.text) or is_setting(text, value)
 

@@ -45,11 +45,7 @@ def blocks(text: str) -> Iterator[tuple[int, int]]:
     begins = [match.span() for match in BEGIN.finditer(text)]
     marks = sorted([(span, True) for span in begins] + [(span, False) for span in ends])
     done = 0
-<<<<<<< HEAD
-    for ((start, stop), opens), following in zip(marks, [*marks[1:], None], strict=False):
-=======
     for ((start, stop), opens), following in zip_longest(marks, marks[1:]):
->>>>>>> wt-secrets
         if opens and following and not following[1] and following[0][0] - stop <= LONGEST:
             done = following[0][1]
             yield start, done

@@ -81,7 +81,7 @@ def is_code(value: str) -> bool:
 def is_random(value: str) -> bool:
     """Tell whether `value` looks as a generator made it: long, mixed, and no character much more frequent."""
     digits = sum(map(str.isdigit, value))
-    if len(value) < RANDOM or not (digits >= FEWEST_DIGITS and is_mixed(value) or is_scrambled(value)):
+    if len(value) < RANDOM or not ((digits >= FEWEST_DIGITS and is_mixed(value)) or is_scrambled(value)):
         return False
     shares = [count / len(value) for count in Counter(value).values()]
     return -sum(share * log2(share) for share in shares) >= BITS
