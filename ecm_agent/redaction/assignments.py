@@ -118,20 +118,21 @@ def is_doubtful_secret(value: Value) -> bool:
 
 
 def is_bare_secret(text: str, value: Value) -> bool:
+    named = value.named
     if value.text.startswith(OPEN) or values.is_reference(value.run) or values.is_code(value.run):
         return False
-    named = value.named
     if not named.strong:
         return is_doubtful_secret(value)
-    if len(value.text) < values.SHORTEST:
-        return False
-    if not named.sign:
-        return values.is_mixed(value.text)
-    if named.word == "bearer":
-        return values.is_mixed(value.text) or len(value.text) >= values.RANDOM
-    if named.shouted or named.sign == "option":
-        return True
-    return values.is_mixed(value.text) or not values.IDENTIFIER.fullmatch(value.text) or is_setting(text, value)
+    if len(value.text) < values.SHORTEST or values.is_mixed(value.text):
+        return len(value.text) >= values.SHORTEST
+    if named.word == "bearer" or not named.sign:
+        return bool(named.sign) and len(value.text) >= values.RANDOM
+    return (
+        named.shouted
+        or named.sign == "option"
+        or not values.IDENTIFIER.fullmatch(value.text)
+        or is_setting(text, value)
+    )
 
 
 def is_setting(text: str, value: Value) -> bool:
