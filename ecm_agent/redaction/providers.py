@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONG = 16  # characters; no token that is known by its looks lacks a run of this many word characters
+LONG = 20  # characters; no token that is known by its looks lacks a run of this many word characters
 WORDS = bytes(0x77 if chr(byte) in "-_" or chr(byte) in ascii_letters + digits else 0x20 for byte in range(256))
 BEFORE = 12  # characters before a run that tell what it is, as in "SG."
 NEEDLE = b"w" * LONG

@@ -90,10 +90,17 @@ def test_a_tools_arguments_stay_json(arguments: dict[str, object]) -> None:
     "piece", ["```\n", "```a\n", "~~~\n[User]\n", "\n\n    x", "[Result]\n", "- x\n\n    y\n", "`"]
 )
 def test_a_hostile_text_is_read_once(piece: str) -> None:
-    """Fifty thousand repetitions give no more than that many lines, blocks and spans to look at."""
-    times = 50_000
+    """Forty thousand repetitions give no more than that many lines, blocks and spans to look at."""
+    times = 40_000
     text = piece * times
     assert len(fences.lines(text)) <= times
     assert len(blocks.split(text)) <= times + 1
     assert sum(1 for _ in indents.starts(text, 0, len(text))) <= times + 1
     assert len(spans(text)) <= times + 1
+
+
+def test_a_text_of_nothing_but_fences_is_code_as_a_whole() -> None:
+    """More fences than any conversation has are not read one by one; what was redacted before is no such text."""
+    text = "~~~\n" * 100_000
+    assert spans(text) == [(0, len(text), True)]
+    assert not spans(f"{FENCED}\n" * 100_000)
