@@ -104,7 +104,6 @@ class Restore(Struct, frozen=True):
     """A change of a store, and the safety archive of what was there ('' when none was made).
 
     `what` says which change it was, as in "restore of memory.ecm".
-    `finished_at` is empty of one that was killed: whether the store was changed is not known.
     """
 
     id: int
@@ -112,7 +111,7 @@ class Restore(Struct, frozen=True):
     what: str
     safety_archive: str
     started_at: datetime
-    finished_at: datetime | None
+    finished_at: datetime
 
 
 _RUN = ", ".join(Run.__struct_fields__)
@@ -213,11 +212,13 @@ class History:
         self._run("DELETE FROM restores WHERE id = ?", number)
 
     def last_restore(self, store: Path) -> Restore | None:
-        """Give the latest change of a store."""
-        sql = f"SELECT {', '.join(Restore.__struct_fields__)} FROM restores WHERE store = ? ORDER BY id DESC LIMIT 1"  # noqa: S608 (ours)
+        """Give the latest change of a store; one that was killed is taken for undone, as SQLite undoes it."""
+        sql = (
+            f"SELECT {', '.join(Restore.__struct_fields__)} FROM restores "  # noqa: S608 (ours)
+            "WHERE store = ? AND finished_at <> '' ORDER BY id DESC LIMIT 1"
+        )
         for row in self._run(sql, _store(store)):
-            fields = dict(zip(Restore.__struct_fields__, row, strict=True))
-            return convert(fields | {"finished_at": fields["finished_at"] or None}, Restore)
+            return convert(dict(zip(Restore.__struct_fields__, row, strict=True)), Restore)
         return None
 
     def _latest(self, job: str, verb: str, condition: str, *values: str, order: str = "DESC") -> Run | None:

@@ -123,7 +123,7 @@ def _destination(settings: Settings, name: str) -> Destination:
     keys = settings.destinations[name]
     if keys.type == "local":
         place = LocalDestination(keys.path)
-        used = any(proof.good for proof in forgiving_history(settings).proofs(place.label).values())
+        used = bool(forgiving_history(settings).proofs(place.label))
         return LocalDestination(keys.path, make=not used)
     return RetryingDestination(S3Destination(keys.options(), staging=settings.state_dir / "staging"))
 

@@ -154,7 +154,7 @@ class MemoryStoreFake:
             records, fates = merged(self.records or [], theirs, on_conflict)
         except Doubled as error:
             raise ArchiveInvalid(f"The archive holds two records called {error}.") from error
-        changes = _changes(fates)
+        changes = _changes(fates, none=self.records is not None and _same(self.records, records))
         if not dry_run:
             if on_conflict == "fail" and changes.total("conflicts"):
                 raise MergeConflicts("There are conflicts.")
@@ -170,7 +170,7 @@ class MemoryStoreFake:
             known = ours.get(place)
             fate = "added" if known is None else "skipped" if known | says == known else "updated"
             fates[place[0], fate] += 1
-        return _changes(fates)
+        return _changes(fates, none=not any(count for (_, fate), count in fates.items() if fate != "skipped"))
 
     def recluster(
         self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
@@ -195,11 +195,16 @@ class MemoryStoreFake:
         self.records = []
 
 
-def _changes(fates: Mapping[tuple[str, str], int]) -> Changes:
+def _same(one: Sequence[AnyRecord], other: Sequence[AnyRecord]) -> bool:
+    ours, theirs = ({(record.section, key(record)): said(record) for record in side} for side in (one, other))
+    return ours == theirs
+
+
+def _changes(fates: Mapping[tuple[str, str], int], *, none: bool) -> Changes:
     tallies = {section: Tally(section, None) for section, _ in fates}
     for (section, fate), count in fates.items():
         setattr(tallies[section], fate, count)
-    return Changes(list(tallies.values()), [], [], {})
+    return Changes(list(tallies.values()), [], [], {}, none)
 
 
 class SnapshotFake:

@@ -121,7 +121,7 @@ class SealedReader:
             if _begins_like_a_document(begin):
                 raise ArchiveInvalid(
                     "Archive is damaged: the password fits, but bytes were changed or cut off.",
-                    hint="Use another copy of this archive.",
+                    hint="Use another copy of it, or another archive: ecm-agent list",
                 ) from None
             raise DecryptionFailed(
                 "Decryption failed",

@@ -87,7 +87,7 @@ def _export(
 
 
 def import_(  # noqa: PLR0913 (one parameter for each option)
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive.", show_default=False)],
+    file: options.File,
     store: options.Store = None,
     config: options.Config = None,
     *,
@@ -112,7 +112,7 @@ def import_(  # noqa: PLR0913 (one parameter for each option)
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive.", show_default=False)],
+    file: options.File,
     config: options.Config = None,
     *,
     json: options.Json = False,

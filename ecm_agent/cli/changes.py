@@ -62,6 +62,8 @@ def _sorted_out(store: Path, result: Reclustered) -> Iterator[str]:
     yield f"{what} {topics} in {result.seconds:.1f} s: {store}." + (
         " Nothing was changed: a dry run." if result.dry_run else ""
     )
+    if not result.changed:
+        yield "  The store has these clusters already: nothing was changed."
     whose = "its name" if result.kept == 1 else "their names"
     yield f"  clusters     {result.kept} kept {whose}, {result.new} new, {result.gone} gone"
     if result.untouched:

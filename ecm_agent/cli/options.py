@@ -8,12 +8,17 @@ import typer
 Archive: TypeAlias = Annotated[
     str, typer.Argument(metavar="ARCHIVE", help="latest, the name of an archive, or the path of a file.")
 ]
+# What cannot be read is said by who reads it, in its own words and with its own exit code: `readable=False`.
+File: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The archive.", show_default=False, readable=False)
+]
 Config: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.", show_default=False)
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="The configuration file.", show_default=False, readable=False),
 ]
 Store: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--store", metavar="PATH", help="The memory store.", show_default="~/.ecm/memory.db"),
+    typer.Option("--store", metavar="PATH", help="The memory store.", show_default="~/.ecm/memory.db", readable=False),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", "-n", help="Change nothing; say what would be done.")]

@@ -55,7 +55,8 @@ def undo(
         settings = wishes.settings()
         last = to_undo(wiring.store(settings), wiring.context(settings, Silent()).history)
         with opened_path(Path(last.safety_archive)) as archive:
-            out.say(f"Taking back the {last.what} at {last.started_at:%Y-%m-%d %H:%M:%S %Z}.")
+            taking = "Would take" if dry_run else "Taking"
+            out.say(f"{taking} back the {last.what} at {last.started_at:%Y-%m-%d %H:%M:%S %Z}.")
             restore_from(archive, last.safety_archive, settings, out, wishes, command="undo")
 
 

@@ -41,7 +41,7 @@ class Screen:
 
     def say(self, *lines: str) -> None:
         """Print lines for people; with --json they are left out."""
-        if not self.json:
+        if lines and not self.json:
             print(*lines, sep="\n")  # noqa: T201 (the face prints)
 
     def warn(self, text: str) -> None:

@@ -83,6 +83,16 @@ class After:
         """How many clusters are to be no more."""
         return len(self._before.clusters) - len(self.heirs) - len(self.untouched)
 
+    @property
+    def same(self) -> bool:
+        """Whether the clusters and memberships there are say all of this already."""
+        return not self.gone and all(
+            (old := self._before.clusters.get(name)) is not None
+            and _says(old) == _says(self._cluster(name, topic))
+            and self._before.members[name] == self._members(name, topic)
+            for name, topic in zip(self._names, self._topics, strict=True)
+        )
+
     def clusters(self) -> Iterator[list[Cluster]]:
         found = (self._cluster(name, topic) for name, topic in zip(self._names, self._topics, strict=True))
         yield from _batches(found)
@@ -131,6 +141,10 @@ class After:
             created_at=old.created_at if old else self._now,
             refreshed_at=old.refreshed_at if old else None,
         )
+
+
+def _says(cluster: Cluster) -> tuple[object, ...]:
+    return cluster.centroid, cluster.exemplar_ids, cluster.membership_hash
 
 
 def _batches(records: Iterable[_Kind]) -> Iterator[list[_Kind]]:

@@ -6,6 +6,7 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
 from ecm_agent.errors import ArchiveInvalid, DestinationRefused, NotFound
@@ -13,7 +14,6 @@ from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from ecm_agent.destination.base import Destination
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.job import Job
 
 LATEST = "latest"
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,14 @@ def candidates(
 def found(
     wanted: str, job: Job, destinations: Mapping[str, Destination], history: History, *, at: datetime | None = None
 ) -> Located:
-    """Find the one archive somebody means, as `candidates` does, guessing nothing.
+    """Find the one archive somebody means, as `candidates` does, guessing nothing: the latest is the newest.
 
     A name is found in the first destination that holds it. Raises `NotFound`, and the error of a destination that
     could not be asked and may hold the archive, or a newer one.
     """
     if name := ArchiveName.parse(wanted):
         return find_named(name, destinations, history)
-    best = candidates(wanted, job, destinations, history, at=at)
+    best = candidates(wanted, job, destinations, history, at=at or _END_OF_TIME)
     if best.unasked:
         raise best.unasked[0]
     return best.copies[0]
@@ -184,7 +185,7 @@ def _nothing(
     at: datetime | None,
 ) -> NotFound:
     where = f"of job {job.name!r} in {_labels(destinations)}"
-    if at and own:
+    if at and at < _END_OF_TIME and own:
         oldest = min(own, key=lambda one: one.name.created).name
         made = at.astimezone(job.timezone).isoformat(timespec="seconds")
         return NotFound(f"There is no archive {where} made by {made}.", hint=f"The oldest there is {oldest}.")

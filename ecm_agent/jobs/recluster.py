@@ -42,6 +42,8 @@ class Reclustered(Struct, frozen=True):
     unclustered: int
     """Of the vectors that took part, how many belong to a topic and how many to none."""
     seconds: float
+    changed: bool
+    """Whether the store was, or would be, changed."""
     back: Kept
     """What there is to go back to."""
     dry_run: bool
@@ -75,7 +77,8 @@ def recluster(
     before = _read(store, context)
     topics, clustered = _found(before, context, min_cluster_size)
     after = After(before, topics, clustered, timestamp(context.clock.now()))
-    back = _carried_out(after, store, safety, context) if topics and not dry_run else Kept()
+    changes = bool(topics) and not after.same
+    back = _carried_out(after, store, safety, context) if changes and not dry_run else Kept()
     members = sum(len(topic.distances) for topic in topics)
     return Reclustered(
         vectors=len(clustered),
@@ -87,6 +90,7 @@ def recluster(
         members=members,
         unclustered=len(clustered) - members,
         seconds=context.clock.monotonic() - began,
+        changed=changes,
         back=back,
         dry_run=dry_run,
     )

@@ -29,6 +29,7 @@ class Saved(Struct, frozen=True):
     """A safety archive; `path` is empty where there was nothing to save, or no archive was wanted."""
 
     path: str = ""
+    chunks: int = 0
     whole: bool = True
     """Whether it can take the store's place again: not where the store has tables that archives do not hold."""
 
@@ -52,9 +53,9 @@ class Safety(Struct, frozen=True):
         except OSError as error:
             raise EcmError(
                 f"No safety archive can be written in {self.directory}: {error.strerror}; the store was not touched.",
-                hint="Make room there, or go without one: --no-safety-archive",
+                hint="Make room there, let ecm-agent write there, or go without one: --no-safety-archive",
             ) from error
-        return Saved(str(path), whole=not made.manifest.partial)
+        return Saved(str(path), made.manifest.chunk_count, whole=not made.manifest.partial)
 
     def _free_path(self, directory: Path, now: datetime, *, encrypted: bool) -> Path:
         """Name a safety archive made now; of two restores in one second, each keeps what it replaced."""
@@ -116,6 +117,13 @@ class Undoable:
                 self._context.history.cancel_restore(self._number)
             self._number = None
 
+    def fail(self) -> None:
+        """Put on record that the store was not changed; the safety archive stays unless that can be seen."""
+        self.cancel()
+        with suppress(EcmError):
+            if self._store.chunk_count() == self.saved.chunks:
+                self.drop()
+
     def drop(self) -> None:
         """Forget a change that turned out to be none, and the safety archive with it."""
         self.cancel()
@@ -134,7 +142,7 @@ def undoable(store: MemoryStore, what: str, safety: Safety, context: Context) ->
     try:
         yield change
     except BaseException:
-        change.cancel()
+        change.fail()
         raise
     change.finish()
 

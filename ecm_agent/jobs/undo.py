@@ -20,7 +20,8 @@ def to_undo(store: MemoryStore, history: History) -> Restore:
     if last is None:
         raise NotFound(
             f"No change of {store.path} by this program is on record.",
-            hint="A safety archive can be restored by its path: ecm-agent import FILE --force",
+            hint="What was restored where nothing was has nothing to go back to. "
+            "A safety archive, if there is one, is restored by its path: ecm-agent import FILE --force",
         )
     if not last.safety_archive:
         raise NotFound(

@@ -118,7 +118,6 @@ def is_doubtful_secret(value: Value) -> bool:
 
 
 def is_bare_secret(text: str, value: Value) -> bool:
-    named = value.named
     if value.text.startswith(OPEN) or values.is_reference(value.run) or values.is_code(value.run):
         return False
     if not value.named.strong:

@@ -87,11 +87,8 @@ class Changes(Struct, frozen=True):
     """The first ones."""
     no_place: dict[str, int]
     """Values the store has no place for, by `table` or `table.column`."""
-
-    @property
-    def none(self) -> bool:
-        """Whether the store is as it was: everything was skipped, or dropped."""
-        return not any(one.added or one.updated or one.folded or one.conflicts or one.removed for one in self.tallies)
+    none: bool
+    """Whether the store is, or would be, as it was."""
 
     def total(self, fate: Fate, section: str | None = None) -> int:
         """Count the records that met a fate, in one section or in all."""

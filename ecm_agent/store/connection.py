@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,16 @@ def transaction(connection: sqlite3.Connection, *, keep: bool = True) -> Iterato
         raise
 
 
+def undo_the_unfinished(path: Path) -> None:
+    """Bring a store back to before a change that SQLite itself could not undo, as where the disk is full.
+
+    The next one to open it would do the same; until then whoever copies the file alone would copy half a change.
+    """
+    if Path(f"{path.resolve()}-journal").exists():
+        with suppress(sqlite3.DatabaseError):
+            _connection(path, "mode=rw").close()
+
+
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
     """Name the columns of a table that can be written (not the generated ones); none when there is no such table."""
     rows = connection.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0 ORDER BY cid", (table,))
@@ -92,6 +102,8 @@ def _explanation(error: sqlite3.DatabaseError) -> tuple[str, str]:
 
 
 def _open(path: Path, *, write: bool) -> AbstractContextManager[sqlite3.Connection]:
+    if path.is_fifo():  # SQLite would wait for its other end, deaf to signals
+        raise StoreUnreadable(f"{path} is not a regular file.", hint="Name the memory store with --store.")
     try:
         return closing(_connection(path, "mode=rw" if write else "mode=ro"))
     except sqlite3.DatabaseError as error:
@@ -147,7 +159,7 @@ def _check_file(path: Path) -> None:
     except OSError as error:
         raise StoreUnreadable(f"{path} cannot be read: {error.strerror}.", hint="Is it the right file?") from None
     if not begin:
-        raise StoreUnreadable(f"{path} is an empty file.", hint="Make an empty store elsewhere: ecm-agent init")
+        raise StoreUnreadable(f"{path} is an empty file.", hint="Remove it, and try again; a new store is made there.")
     if not begin.startswith(_MAGIC):
         raise _not_sqlite(path, begin)
 

@@ -13,7 +13,7 @@ from ecm_agent.errors import ArchiveInvalid, EcmError, MergeConflicts, StoreUnre
 from ecm_agent.store.base import Replaced, nothing
 from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.clusters import write_clusters
-from ecm_agent.store.connection import columns_of, connect, explained, transaction
+from ecm_agent.store.connection import columns_of, connect, explained, transaction, undo_the_unfinished
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.merging.comparison import Comparison
 from ecm_agent.store.merging.merge import Merge
@@ -96,6 +96,7 @@ class SqliteStore:
         if self.exists():
             with connect(self.path, write=False) as connection:
                 connection.execute("BEGIN")
+                _refuse_other_tables(self.path, connection)
                 return Comparison(connection, manifest).run(batches)
         self._refuse_leftovers()
         with closing(sqlite3.connect(":memory:")) as nothing_there:
@@ -118,8 +119,11 @@ class SqliteStore:
     def _writable(self) -> Iterator[sqlite3.Connection]:
         """Open the store to write; one that does not exist is made, and appears once the block has ended well."""
         if self.exists():
-            with connect(self.path, write=True) as connection:
-                yield connection
+            try:
+                with connect(self.path, write=True) as connection:
+                    yield connection
+            finally:
+                undo_the_unfinished(self.path)
             return
         with self._new() as path, connect(path, write=True) as connection, explained(self.path):
             _unjournaled(connection)
@@ -178,7 +182,7 @@ def _refuse_other_tables(path: Path, connection: sqlite3.Connection) -> None:
     if others := other_tables(connection):
         raise StoreUnreadable(
             f"{path} holds tables this version cannot replace: {', '.join(sorted(others))}.",
-            hint="Restore beside it instead: name a new file with --store.",
+            hint="Restore beside it instead; a safety archive is an archive, too: ecm-agent import FILE --into PATH",
         )
 
 

@@ -22,6 +22,7 @@ CHANGES = Changes(
     [Conflict("chunks", "c1", ["content", "tool_use_count"], "tide-tables"), Conflict("clusters", "k1", ["name"])],
     [Oddity("edges", "e9", "refers to a record that is neither in the archive nor in the store; dropped")],
     {"vector_clocks": 2},
+    none=False,
 )
 
 
@@ -73,14 +74,14 @@ def test_a_merge_is_told_by_section_and_by_project() -> None:
 def test_what_is_not_named_is_counted() -> None:
     """Where there are more conflicts and dropped records than are named, the report says how many more."""
     tallies = [Tally("chunks", None, conflicts=3), Tally("edges", None, dropped=2)]
-    changes = Changes(tallies, CHANGES.conflicts, CHANGES.dropped, {})
+    changes = Changes(tallies, CHANGES.conflicts, CHANGES.dropped, {}, none=False)
     lines = list(restored("m.ecm", Path("m.db"), Restored(MANIFEST, True, False, 3, changes=changes), None))
     assert [line for line in lines if "…" in line] == ["  … and 1 more conflict", "  … and 1 more dropped record"]
 
 
 def test_a_dry_restore_says_that_nothing_happened() -> None:
     """A dry run tells what would come and go, in the conditional."""
-    plan = Changes([Tally("chunks", "tide-tables", added=1, removed=1)], [], [], {})
+    plan = Changes([Tally("chunks", "tide-tables", added=1, removed=1)], [], [], {}, none=False)
     result = Restored(MANIFEST, merge=False, dry_run=True, chunks_before=1, changes=plan)
     assert list(restored("m.ecm", Path("m.db"), result, None)) == [
         "Would restore m.ecm (1 chunk, 1 edge) into m.db, replacing 1 chunk. Nothing was changed: a dry run.",

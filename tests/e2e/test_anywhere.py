@@ -206,3 +206,15 @@ def test_a_time_that_makes_no_sense(two_places: Program, command: str) -> None:
     assert ended.code == 10
     assert f"The oldest there is {archive.name}." in ended.err
     assert two_places.run(command, "--at", "0s").code == 0
+
+
+def test_a_disk_that_is_gone_is_missed_whatever_was_found_wrong_on_it(two_places: Program) -> None:
+    """A fault on record does not make a destination look as if it had never been used: nothing goes beside the disk."""
+    one = two_places.home / "one"
+    damage(held(one)[0])
+    assert two_places.run("verify", "--from", "one").code == 13
+    one.rename(two_places.home / "unplugged")
+    ended = two_places.run("status")
+    assert (ended.code, "missing, though archives were stored there" in ended.out) == (1, True)
+    assert two_places.run("backup").code == 3
+    assert not one.exists()

@@ -114,6 +114,23 @@ def test_a_merge_that_changes_nothing_is_not_to_be_undone(at: Workplace, there: 
     assert builders.rows_of(there.path) == before
 
 
+def test_a_merge_that_settles_for_what_is_there_is_not_to_be_undone(at: Workplace, there: SqliteStore) -> None:
+    """A conflict in which the store keeps its word changes nothing: no safety archive stays, and nothing to undo."""
+    result = merge(at, there, archive_of(at.store))
+    assert result.changes
+    assert (result.changes.total("conflicts"), result.changes.none) == (1, True)
+    assert safety_archives(at) == []
+    with pytest.raises(NotFound):
+        to_undo(there, at.history)
+
+
+def test_a_killed_change_is_no_change(at: Workplace, there: SqliteStore) -> None:
+    """Undo passes over a change that never came to its end, and takes back the one before it."""
+    merge(at, there, archive_of(at.store), "theirs")
+    at.history.begin_restore(there.path, "merge of another.ecm", "/nowhere.ecm", at.clock.now())
+    assert to_undo(there, at.history).what == "merge of memory.ecm"
+
+
 @pytest.mark.parametrize("on_conflict", ["ours", "theirs", "fail"])
 def test_a_dry_merge_changes_no_file(at: Workplace, there: SqliteStore, on_conflict: OnConflict) -> None:
     """A plan counts conflicts whatever is to become of them, writes nothing, and is not on record."""
@@ -175,14 +192,14 @@ def test_a_store_made_anew_is_not_taken_back_to_one_that_was_lost(at: Workplace,
 def test_the_journal_need_not_work(at: Workplace, there: SqliteStore) -> None:
     """Where the restore cannot be put on record it happens all the same, and says that undo will not know of it."""
     (at.state_dir / "history.db").mkdir(parents=True)
-    result = merge(at, there, archive_of(at.store))
+    result = merge(at, there, archive_of(at.store), "theirs")
     assert result.kept.safety_archive
     assert not result.kept.undoable
 
 
 def test_undo_knows_stores_apart(at: Workplace, there: SqliteStore) -> None:
     """The last change of one store is no other's."""
-    merge(at, there, archive_of(at.store))
+    merge(at, there, archive_of(at.store), "theirs")
     with pytest.raises(NotFound):
         to_undo(at.store, at.history)
     relative = SqliteStore(there.path.parent / "." / ".." / there.path.parent.name / there.path.name)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from builders import contents, execute, fill, flat, memory, sqlite_store
 
+from ecm_agent.store.connection import undo_the_unfinished
 from ecm_agent.store.sqlite import SqliteStore
 
 TESTS = Path(__file__).parents[1]
@@ -68,3 +69,14 @@ def test_a_killed_replacement_makes_no_store(tmp_path: Path) -> None:
     assert contents(store) == list(flat(memory()))
     assert integrity(store) == "ok"
     assert list(tmp_path.iterdir()) == [store.path]
+
+
+def test_what_sqlite_could_not_undo_is_undone_at_once(tmp_path: Path) -> None:
+    """A journal of half a change is played back, so that the file alone is the whole store again."""
+    store = sqlite_store(tmp_path / "memory.db")
+    execute(store.path, "PRAGMA journal_mode = DELETE")
+    kill_in_the_middle(store)
+    assert len(list(tmp_path.iterdir())) == 2
+    undo_the_unfinished(store.path)
+    assert list(tmp_path.iterdir()) == [store.path]
+    assert contents(store) == list(flat(memory()))

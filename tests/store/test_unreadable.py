@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import subprocess
@@ -261,3 +262,11 @@ def test_a_store_cannot_be_made_where_nothing_can_be_written(path: Path) -> None
     path.symlink_to(path.with_name("nowhere"))
     with pytest.raises(StoreUnreadable, match="cannot be written: File exists"):
         fill(SqliteStore(path), memory())
+
+
+@pytest.mark.parametrize("write", [False, True], ids=["to read", "to write"])
+def test_a_named_pipe_is_no_store(tmp_path: Path, *, write: bool) -> None:
+    """It is refused at once; SQLite would wait for its other end for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreUnreadable, match="not a regular file"), connection.connect(tmp_path / "pipe", write=write):
+        pytest.fail("it was opened")

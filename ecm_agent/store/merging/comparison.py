@@ -45,7 +45,8 @@ class Comparison:
             self._no_place += matcher.writer.no_place
             if matcher.columns:
                 self._count_removed(matcher)
-        return self._count.changes(self._no_place)
+        changed = self._count.met("added", "updated", "removed")
+        return self._count.changes(self._no_place, none=not changed)
 
     def _take(self, matcher: Matcher, rows: Rows) -> None:
         said = matcher.said(rows)

@@ -35,8 +35,8 @@ SELECT t.rowid, {project_of(EDGES)} FROM main.edges t WHERE t.rowid > ? AND EXIS
 _GROUP = f"SELECT o.rowid FROM main.edges t JOIN main.edges o ON {_ALIKE} WHERE t.rowid = ? ORDER BY o.id"  # noqa: S608 (as above)
 
 
-def fold(connection: sqlite3.Connection, edges: Matcher, made_up: RowSet) -> Iterator[SqlValue]:
-    """Fold the new edges into the store's; give the project of each one folded.
+def fold(connection: sqlite3.Connection, edges: Matcher, made_up: RowSet) -> Iterator[tuple[SqlValue, bool]]:
+    """Fold the new edges into the store's; give the project of each, and whether the store's changed.
 
     An edge in `made_up` had no id of its own in the archive, so it leaves none behind.
     """
@@ -46,8 +46,7 @@ def fold(connection: sqlite3.Connection, edges: Matcher, made_up: RowSet) -> Ite
         while page := connection.execute(_CANDIDATES, (last, edges.before)).fetchall():
             for rowid, project in page:
                 for ours, theirs in _pairs(connection, edges, rowid):
-                    _fold_into(connection, edges, ours, theirs, keep_id=theirs in made_up)
-                    yield project
+                    yield project, _fold_into(connection, edges, ours, theirs, keep_id=theirs in made_up)
             last = page[-1][0]
 
 
@@ -62,7 +61,7 @@ def _pairs(connection: sqlite3.Connection, edges: Matcher, rowid: int) -> list[t
     return pairs
 
 
-def _fold_into(connection: sqlite3.Connection, edges: Matcher, ours: int, theirs: int, *, keep_id: bool) -> None:
+def _fold_into(connection: sqlite3.Connection, edges: Matcher, ours: int, theirs: int, *, keep_id: bool) -> bool:
     mine, yours = edges.row_at(ours), edges.row_at(theirs)
     changes: dict[str, Any] = folded(edges.rule, mine, yours)
     if not keep_id and str(yours["id"]) < str(mine["id"]):
@@ -70,6 +69,7 @@ def _fold_into(connection: sqlite3.Connection, edges: Matcher, ours: int, theirs
     connection.execute("DELETE FROM main.edges WHERE rowid = ?", (theirs,))
     if changes:
         edges.change(ours, changes)
+    return bool(changes)
 
 
 @contextmanager

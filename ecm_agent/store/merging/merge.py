@@ -65,6 +65,7 @@ class Merge:
         """New edges that the archive has no id for."""
         self._moved: list[_Moved] = []
         self._count = Count()
+        self._changed = False
         self._no_place: Counter[str] = Counter()
 
     def run(self, batches: Iterable[Batch]) -> Changes:
@@ -75,12 +76,13 @@ class Merge:
             self._drop_dangling(table)
         self._bring_back_astray()
         edges = self._matchers[EDGES]
-        for project in fold(self._connection, edges, self._made_up):
+        for project, changed in fold(self._connection, edges, self._made_up):
+            self._changed |= changed
             self._count.add(EDGES, project, "folded")
         for table, matcher in self._matchers.items():
             self._count_new(table)
             self._no_place += matcher.writer.no_place
-        return self._count.changes(self._no_place)
+        return self._count.changes(self._no_place, none=not self._changed)
 
     def _take(self, batch: Batch) -> None:
         table = next(table for table in TABLES if table.record is type(batch[0]))
@@ -118,6 +120,7 @@ class Merge:
         rowid: Any = match.rowid
         found = settle(matcher.rule, ours, theirs, self._on_conflict, self._leaning(matcher, theirs))
         if found.changes:
+            self._changed = True
             matcher.change(rowid, found.changes)
         if found.winner:
             self._won.setdefault((matcher.table, found.winner), RowSet()).add(rowid)
@@ -164,6 +167,7 @@ class Merge:
     def _count_new(self, table: Table) -> None:
         sql = f"SELECT {project_of(table)}, count(*) FROM main.{table.name} t WHERE t.rowid > ? GROUP BY 1"  # noqa: S608 (ours)
         for project, rows in self._connection.execute(sql, (self._matchers[table].before,)):
+            self._changed = True
             self._count.add(table, project, "added", rows)
 
 

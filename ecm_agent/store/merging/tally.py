@@ -40,6 +40,10 @@ class Count:
         self.add(table, project, was, -1)
         self.add(table, project, fate)
 
+    def met(self, *fates: Fate) -> bool:
+        """Whether any record met one of these fates."""
+        return any(records for (_, _, fate), records in self._fates.items() if fate in fates)
+
     def name_conflict(self, found: Conflict) -> None:
         if len(self._conflicts) < EXAMPLES:
             self._conflicts.append(found)
@@ -48,14 +52,14 @@ class Count:
         if len(self._dropped) < EXAMPLES:
             self._dropped.append(found)
 
-    def changes(self, no_place: Mapping[str, int]) -> Changes:
+    def changes(self, no_place: Mapping[str, int], *, none: bool) -> Changes:
         """Sum up: a tally for each section and project, in the order of an archive's sections and of names."""
         tallies: dict[tuple[str, str | None], Tally] = {}
         for (section, project, fate), records in self._fates.items():
             tally = tallies.setdefault((section, project), Tally(section, project))
             setattr(tally, fate, records)
         in_order = sorted(tallies.values(), key=lambda one: (_SECTIONS.index(one.section), one.project or ""))
-        return Changes(in_order, self._conflicts, self._dropped, dict(no_place))
+        return Changes(in_order, self._conflicts, self._dropped, dict(no_place), none)
 
 
 def project_name(slug: SqlValue) -> str | None:
