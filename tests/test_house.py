@@ -37,7 +37,7 @@ WALL_CLOCKS = {
 RULE_BROKEN = re.compile(r"# *(noqa|type: *ignore)")
 NO_REASON = re.compile(r"noqa|type: *ignore|\[[^]]*]|[A-Z]+[0-9]+")
 
-INVENTED_PEOPLE = "ada|alice|bob|jonas|me|mira|someone|user|x|you|zoë"
+INVENTED_PEOPLE = "ada|alice|andr|bob|jonas|me|mira|someone|user|x|you|zo|zoë"
 MACHINE_PATH = re.compile(rf"/(?:home|Users)/(?!(?:{INVENTED_PEOPLE})\b)\w+|/roo[t]/")
 PACKAGE_INDEX = re.compile(r"https?://[^\s/]*(?:pypi|pythonhosted)|https?://\S+/simple\b|^--(?:find-links|.*index-url)")
 

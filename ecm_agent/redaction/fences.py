@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RUNS = (re.compile(r"```[^\n]*+"), re.compile(r"~~~[^\n]*+"))
 PREFIX = re.compile(r"(?:[ \t>]|(?:[-*+]|\d{1,9}+[.)])[ \t])*+")
 ON_ONE_LINE = re.compile(r"(`{3,}+)[^`\n]++\1")
+BEGINS = ("`", "~", "[", ">")  # what at the start of a line could be more than text
 DEEPER = 3  # columns that a closing fence may stand right of its opening one
 
 
@@ -53,7 +54,8 @@ def spans(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int, int]]:
             continue
         if "`" in match[0].lstrip("`") and match[0][0] == "`":
             if single := ON_ONE_LINE.match(text, match.start()):
-                yield line, single.end()
+                rest = text[single.end() : match.end()].lstrip()
+                yield line, match.end() if rest[:1] in BEGINS else single.end()
             continue
         groups.setdefault(block, []).append(fence(match, line))
     for block, group in groups.items():
