@@ -110,6 +110,11 @@ def _opened(file: BinaryIO, size: int, located: Located, context: Context) -> Ar
 
 def _restore_and_compare(archive: Archive, store: MemoryStore, context: Context) -> list[str]:
     """Restore into a store that does not exist yet, and prove it; gives what is odd in the memory itself."""
+    if archive.manifest.original:
+        raise EcmError(
+            "This archive cannot be drilled: a memory program wrote it, and a restore makes up what it leaves out.",
+            hint="It can still be proved by reading every record: ecm-agent verify",
+        )
     batches = followed(context.progress, "Drill: restoring", archive.manifest, archive.batches())
     if no_place := store.replace(archive.manifest, batches).no_place:
         raise EcmError(

@@ -11,6 +11,11 @@ from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membersh
 
 FORMAT = "ecm-archive"
 VERSION = "1.0"
+CAUSANTIC = "causantic-archive"
+"""The format of the memory program's later generations, read and not written; 1.1 is its last version."""
+
+READABLE = ((FORMAT, VERSION), (CAUSANTIC, "1.0"), (CAUSANTIC, "1.1"))
+"""Every format and version that this program reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +33,12 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     `dangling` counts rows that were left behind because a row they refer to does not exist, by table.
     `selected_projects` is present when only some projects were exported.
     `source` tells a job's archives of different stores apart: 12 hexadecimal digits drawn from the store's path.
+    `format` and `version` are those of the document.
     """
 
     version: str
     created: str
+    format: str = FORMAT
     chunk_count: int
     edge_count: int
     cluster_count: int
@@ -66,6 +73,19 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
         """What this is an archive *of*: archives of one kin can stand in for one another, others cannot."""
         projects = "all" if self.selected_projects is None else repr(sorted(self.selected_projects))
         return f"store {self.source}, projects {projects}, {'with' if self.chunk_count else 'without'} chunks"
+
+    @property
+    def original(self) -> bool:
+        """Whether a memory program wrote the archive: none counts the memberships, this program always does.
+
+        Such an archive may lack columns and ids that a store must have, and may refer to records it does not hold.
+        """
+        return self.membership_count is None
+
+    @property
+    def gives_distances(self) -> bool:
+        """Whether the archive says how far a cluster's members are from its centre, or only which they are."""
+        return not self.original or (self.format, self.version) == (CAUSANTIC, "1.1")
 
     @property
     def partial(self) -> bool:

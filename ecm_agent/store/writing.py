@@ -40,9 +40,9 @@ class RowWriter:
         self._columns = set(columns)
         self._manifest = manifest
         self._written = 0
-        # Memberships that an archive does not announce are read off its clusters, which say nothing of distances.
-        implied = table is MEMBERSHIPS and manifest.membership_count is None
-        self._made_up = frozenset({"distance"} if implied else ())
+        # Memberships may have been read off an archive's clusters, which say nothing of distances.
+        unsaid = table is MEMBERSHIPS and not manifest.gives_distances
+        self._made_up = frozenset({"distance"} if unsaid else ())
         self.no_place: Counter[str] = Counter()
         """Values that are not NULL and that the table has no column for, by `table.column`."""
 
