@@ -164,14 +164,18 @@ class MemoryStoreFake:
         return changes
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
-        del manifest
+        given = [record for batch in batches for record in batch]
+        dangling = _dangling(given) if manifest.original else {}
         ours = {(record.section, key(record)): said(record) for record in self.records or []}
-        theirs = {(record.section, key(record)): said(record) for batch in batches for record in batch}
+        theirs = {
+            (record.section, key(record)): said(record) for place, record in enumerate(given) if place not in dangling
+        }
         fates = Counter((section, "removed") for section, name in ours.keys() - theirs.keys())
         for place, says in theirs.items():
             known = ours.get(place)
             fate = "added" if known is None else "skipped" if known | says == known else "updated"
             fates[place[0], fate] += 1
+        fates.update((given[place].section, "dropped") for place in dangling)
         return _changes(fates)
 
     def recluster(

@@ -38,14 +38,15 @@ class Drilled(Struct, frozen=True):
     manifest: Manifest
     seconds: float
     warnings: list[str]
-    """What is odd in the memory itself and no fault of the archive."""
+    """What is odd in the memory itself and no fault of the archive, and what of the archive is not known."""
 
 
 def drill(job: Job, located: Located, context: Context) -> Drilled:
     """Restore an archive from where it is kept into a private scratch store, which is removed afterwards.
 
     The finding goes on record, good or bad; as a run of the job only for an archive of its own. Raises
-    `DecryptionFailed`, and `ArchiveInvalid` for an archive that does not give back the store it claims to hold.
+    `DecryptionFailed`, `ArchiveInvalid` for an archive that does not give back the store it claims to hold, and
+    `EcmError` for one that cannot be drilled.
     The caller holds the job's lock: scratch stores of killed drills are swept here.
     """
     started, began = context.clock.now(), context.clock.monotonic()
@@ -132,7 +133,11 @@ def _restore_and_compare(archive: Archive, store: MemoryStore, context: Context)
                 section = (restored or archived).section
                 raise ArchiveInvalid(f"The restored store does not hold what the archive holds: its {section} differ.")
             odd.look(restored)
-    return list(odd.warnings())
+    unread = archive.unknown.items()
+    return [
+        *(f"{count} records of section {name!r}, which this version does not know" for name, count in unread),
+        *odd.warnings(),
+    ]
 
 
 def _records(batches: Iterable[Batch]) -> Iterator[AnyRecord]:

@@ -191,7 +191,7 @@ class MemoryStore(Protocol):
         """
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
-        """Say what `replace` would change, without writing a byte. Raises `StoreUnreadable`."""
+        """Say what `replace` would change, and drop, without writing a byte. Raises `StoreUnreadable`."""
 
     def recluster(
         self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing

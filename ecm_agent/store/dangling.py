@@ -23,7 +23,7 @@ REFERENCES = {
 EXAMPLES = 20
 """How many dropped records are named; all are counted."""
 
-_NOT_THERE = "refers to a record that is not in the archive; dropped"
+NOT_THERE = "refers to a record that is not in the archive; dropped"
 
 
 def dangles(table: Table) -> str:
@@ -43,7 +43,7 @@ def drop_dangling(connection: sqlite3.Connection) -> Dropped:
         key = table.key(columns_of(connection, table.name))
         sql = f"SELECT t.{key} FROM main.{table.name} t WHERE {dangles(table)} LIMIT ?"  # noqa: S608 (ours)
         names = connection.execute(sql, (EXAMPLES - len(examples),)).fetchall()
-        examples += [Oddity(table.name, row_name(name), _NOT_THERE) for (name,) in names]
+        examples += [Oddity(table.name, row_name(name), NOT_THERE) for (name,) in names]
         gone = connection.execute(f"DELETE FROM main.{table.name} AS t WHERE {dangles(table)}").rowcount  # noqa: S608 (ours)
         if gone:
             counts[table.record.section] = gone
