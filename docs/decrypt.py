@@ -7,10 +7,11 @@ Needs Python 3.11 or later and one package, `cryptography`; for an archive made 
 The password comes from ECM_EXPORT_PASSWORD, or is asked for. Exit codes: 0 done, 2 usage or no password, 10 no such
 file, 12 the password does not open the archive, 13 not an encrypted archive or a damaged one, 1 anything else.
 
-The format (ecm_agent/archive/FORMAT.md is its full word): "ECM" and a NUL byte, 16 bytes of salt, 12 of nonce, 16 of
-tag, then an AES-256-GCM message to the end of the file; its key is scrypt(password, salt, N=16384, r=8, p=1). Inside
-is one JSON document, compressed by gzip (it begins with 1F 8B), by zstd (28 B5 2F FD), or as it is. The file is read
-twice: not a byte is written before all of it has proved genuine, and the output gets its name only if it did so again.
+The format (ecm_agent/archive/FORMAT.md is its full word): "ECM" and a NUL byte ("CST" in the archives of Causantic,
+which open as well), 16 bytes of salt, 12 of nonce, 16 of tag, then an AES-256-GCM message to the end of the file; its
+key is scrypt(password, salt, N=16384, r=8, p=1). Inside is one JSON document, compressed by gzip (it begins with
+1F 8B), by zstd (28 B5 2F FD), or as it is. The file is read twice: not a byte is written before all of it has proved
+genuine, and the output gets its name only if it did so again.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 FAILED, USAGE, NOT_FOUND, WRONG_PASSWORD, INVALID, INTERRUPTED = 1, 2, 10, 12, 13, 130
+MAGICS = (b"ECM\0", b"CST\0")
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 HEADER, LARGEST = 48, 2**36 - 32
 BLOCK = 1 << 16
@@ -65,7 +67,7 @@ def authenticated_key(file: BinaryIO, secret: bytes) -> bytes:
     """Give the key of the archive, which is proved genuine from its first byte to its last."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    if file.read(4) != b"ECM\0" or not HEADER < size <= HEADER + LARGEST:
+    if file.read(4) not in MAGICS or not HEADER < size <= HEADER + LARGEST:
         fail(INVALID, "This is not an encrypted archive. (A .json archive is not encrypted: read it as it is.)")
     key = Scrypt(salt=file.read(16), length=32, n=16384, r=8, p=1).derive(secret)
     begin = b""

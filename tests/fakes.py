@@ -28,7 +28,7 @@ from ecm_agent.errors import (
 )
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
 from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, Vector, VectorClock
-from ecm_agent.store.base import Changes, Reclustered, Replaced, Tally, nothing
+from ecm_agent.store.base import Changes, Dropped, Reclustered, Replaced, Tally, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
@@ -130,13 +130,15 @@ class MemoryStoreFake:
     def replace(
         self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
     ) -> Replaced:
-        del manifest
         prepare()
         records = [record for batch in batches for record in batch]
         _refuse_doubles(records)
-        _refuse_dangling(records)
-        self.records = records
-        return Replaced(dict(Counter(record.section for record in records)), {})
+        dangling = _dangling(records)
+        if dangling and not manifest.original:
+            raise ArchiveInvalid(next(iter(dangling.values())))
+        self.records = [record for place, record in enumerate(records) if place not in dangling]
+        dropped = Dropped(dict(Counter(records[place].section for place in dangling)))
+        return Replaced(dict(Counter(record.section for record in self.records)), {}, dropped)
 
     def merge(
         self,
@@ -162,15 +164,20 @@ class MemoryStoreFake:
         return changes
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
-        del manifest
+        given = [record for batch in batches for record in batch]
+        dangling = _dangling(given) if manifest.original else {}
         ours = {(record.section, key(record)): said(record) for record in self.records or []}
-        theirs = {(record.section, key(record)): said(record) for batch in batches for record in batch}
+        theirs = {
+            (record.section, key(record)): said(record) for place, record in enumerate(given) if place not in dangling
+        }
         fates = Counter((section, "removed") for section, name in ours.keys() - theirs.keys())
         for place, says in theirs.items():
             known = ours.get(place)
             fate = "added" if known is None else "skipped" if known | says == known else "updated"
             fates[place[0], fate] += 1
-        return _changes(fates, none=not any(count for (_, fate), count in fates.items() if fate != "skipped"))
+        fates.update((given[place].section, "dropped") for place in dangling)
+        unchanged = {"skipped", "dropped"}
+        return _changes(fates, none=not any(count for (_, fate), count in fates.items() if fate not in unchanged))
 
     def recluster(
         self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
@@ -316,17 +323,20 @@ def _refuse_doubles(records: Iterable[AnyRecord]) -> None:
         seen.add((record.section, name))
 
 
-def _refuse_dangling(records: Sequence[AnyRecord]) -> None:
+def _dangling(records: Sequence[AnyRecord]) -> dict[int, str]:
+    """Say, by their places, which records refer to others that are not there, and to which."""
     chunks = {record.id for record in records if isinstance(record, Chunk)}
     clusters = {record.id for record in records if isinstance(record, Cluster)}
-    for record in records:
+    found = {}
+    for place, record in enumerate(records):
         missing: set[str] = set()
         if isinstance(record, Edge):
             missing = {record.source, record.target} - chunks
         elif isinstance(record, Membership):
             missing = ({record.chunk_id} - chunks) | ({record.cluster_id} - clusters)
         if missing:
-            raise ArchiveInvalid(f"{record} refers to {missing}, which is not in the archive.")
+            found[place] = f"{record} refers to {missing}, which is not in the archive."
+    return found
 
 
 class RecordingDestination:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ecm_agent.archive.compression import CompressedWriter, Compression
 from ecm_agent.archive.container import ByteSink, Seal, SealedWriter, fingerprint
-from ecm_agent.archive.reading import Archive, is_encrypted, open_archive
+from ecm_agent.archive.reading import Archive, is_encrypted, open_archive, sealed_as
 from ecm_agent.archive.writing import write_document
 
 if TYPE_CHECKING:
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.model.records import Batch
 
-__all__ = ["Archive", "Compression", "Seal", "fingerprint", "is_encrypted", "open_archive", "write_archive"]
+__all__ = [
+    "Archive",
+    "Compression",
+    "Seal",
+    "fingerprint",
+    "is_encrypted",
+    "open_archive",
+    "sealed_as",
+    "write_archive",
+]
 
 
 def write_archive(

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ecm_agent.secret import Secret
 
 MAGIC = b"ECM\0"
+CAUSANTIC_MAGIC = b"CST\0"
+"""What the memory program's later generations begin theirs with; all other bytes are the same."""
+
+MAGICS = (MAGIC, CAUSANTIC_MAGIC)
 SALT_BYTES, NONCE_BYTES, TAG_BYTES = 16, 12, 16
 TAG_OFFSET = len(MAGIC) + SALT_BYTES + NONCE_BYTES
 HEADER_BYTES = TAG_OFFSET + TAG_BYTES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +22,7 @@ from ecm_agent.archive.layout import (
     too_long,
 )
 from ecm_agent.errors import ArchiveInvalid
+from ecm_agent.model.manifest import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +47,17 @@ class LineDocument:
     def __init__(self, source: ByteSource) -> None:
         self._source = source
         self._buffer = b""
+        self.unknown: Counter[str] = Counter()
+        """How many records the sections of unknown name hold; complete once `parts` is used up."""
 
     def manifest(self) -> Manifest:
         """Read the first two lines."""
         try:
             head = msgspec.json.decode(self._line(b",") + b"}", type=Head)
+            if head.format != FORMAT:
+                raise OtherLayout
             head.check()
-            return decode_manifest(self._value(b'"metadata":', self._line(b",")))
+            return decode_manifest(head, self._value(b'"metadata":', self._line(b",")))
         except _NOT_OURS:
             raise OtherLayout from None
 
@@ -83,6 +89,8 @@ class LineDocument:
             batch = self._decode(section, memoryview(block)[: -1 if last else -2], first)
             if section in SECTIONS:
                 yield section, batch
+            else:
+                self.unknown[section] += len(batch)
             first += len(batch)
 
     @staticmethod

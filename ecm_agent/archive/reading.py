@@ -6,10 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO
 
 from ecm_agent.archive.compression import GZIP_MAGIC, ZSTD_MAGIC, decompressed
-from ecm_agent.archive.container import MAGIC, SealedReader
+from ecm_agent.archive.container import CAUSANTIC_MAGIC, MAGIC, MAGICS, SealedReader
+from ecm_agent.archive.layout import ClusterWithMembers
 from ecm_agent.archive.lines import LineDocument, OtherLayout
 from ecm_agent.archive.tree import TreeDocument
 from ecm_agent.errors import ArchiveInvalid, PasswordMissing
+from ecm_agent.model.manifest import CAUSANTIC, FORMAT
 from ecm_agent.model.records import RECORD_TYPES, Batch, Cluster, Membership
 
 if TYPE_CHECKING:
@@ -21,10 +23,15 @@ if TYPE_CHECKING:
     from ecm_agent.secret import Secret
 
 
-def is_encrypted(file: BinaryIO) -> bool:
-    """Whether an open file begins as an encrypted archive does."""
+def sealed_as(file: BinaryIO) -> str | None:
+    """Name the format that an open file begins as an encrypted archive of; `None` where it does not begin as one."""
     file.seek(0)
-    return file.read(len(MAGIC)) == MAGIC
+    return {MAGIC: FORMAT, CAUSANTIC_MAGIC: CAUSANTIC}.get(file.read(len(MAGIC)))
+
+
+def is_encrypted(file: BinaryIO) -> bool:
+    """Whether an open file begins as an encrypted archive does, of whatever format."""
+    return sealed_as(file) is not None
 
 
 class Archive:
@@ -34,20 +41,23 @@ class Archive:
         self._plaintext = plaintext
         self.encrypted = encrypted
         self.manifest: Manifest = self._read_manifest()
+        self.unknown: dict[str, int] = {}
+        """Sections that this program has no record for, and how many each holds; known once `batches` is used up."""
 
     def batches(self) -> Iterator[Batch]:
         """Give every record, a batch at a time, sections in the order they stand in.
 
         The archive is proved good only when the last batch has been taken: counts, digests and, for an encrypted one,
         the seal again are checked at the end. Raises `ArchiveInvalid`; whoever writes records somewhere commits after.
-        Clusters of an archive that announces no memberships are followed by those they imply (distance 0).
+        Clusters of an archive that announces no memberships are followed by those they imply (distance 0, where they
+        do not say it).
         """
         counts: Counter[type] = Counter()
         for _section, batch in self._parts():
-            counts[type(batch[0])] += len(batch)
-            yield batch
-            if isinstance(batch[0], Cluster) and self.manifest.membership_count is None:
-                yield from _implied_memberships(batch)
+            plain, implied = _taken_apart(batch) if self.manifest.original else (batch, [])
+            counts[type(plain[0])] += len(plain)
+            yield plain
+            yield from implied
         for kind in RECORD_TYPES:
             announced = self.manifest.count(kind) or 0
             if announced != counts[kind]:
@@ -63,12 +73,17 @@ class Archive:
 
     def _parts(self) -> Iterator[Part]:
         given: Counter[str] = Counter()
+        document: LineDocument | TreeDocument
         try:
-            for section, batch in LineDocument(self._document()).parts():
+            document = LineDocument(self._document())
+            for section, batch in document.parts():
                 given[section] += len(batch)
                 yield section, batch
         except OtherLayout:
-            yield from _without(given, TreeDocument(self._document()).parts())
+            document = TreeDocument(self._document())
+            members = self.manifest.original and self.manifest.gives_distances
+            yield from _without(given, document.parts(members=members))
+        self.unknown = dict(document.unknown)
 
     def _document(self) -> ByteSource:
         return decompressed(self._plaintext())
@@ -82,7 +97,7 @@ def open_archive(file: BinaryIO, password: Secret | None) -> Archive:
     """
     file.seek(0)
     begin = file.read(4)
-    if begin == MAGIC:
+    if begin in MAGICS:
         if password is None:
             raise PasswordMissing("Archive is encrypted. Please provide a password.")
         return Archive(SealedReader.authenticate(file, password).plaintext, encrypted=True)
@@ -90,7 +105,7 @@ def open_archive(file: BinaryIO, password: Secret | None) -> Archive:
         raise ArchiveInvalid("Invalid archive format: the file is empty.")
     text = begin.lstrip(b" \t\r\n")
     if text and not text.startswith((b"{", GZIP_MAGIC, ZSTD_MAGIC)):
-        raise ArchiveInvalid("Invalid archive format: neither an ECM archive nor a JSON object.")
+        raise ArchiveInvalid("Invalid archive format: neither an encrypted archive nor a JSON object.")
     return Archive(lambda: _rewound(file), encrypted=False)
 
 
@@ -108,9 +123,24 @@ def _without(given: Counter[str], parts: Iterator[Part]) -> Iterator[Part]:
             yield section, batch[known:]
 
 
-def _implied_memberships(clusters: list[Cluster]) -> Iterator[list[Membership]]:
-    for cluster in clusters:
-        if cluster.member_chunk_ids:
-            yield [
-                Membership(chunk_id=chunk, cluster_id=cluster.id, distance=0.0) for chunk in cluster.member_chunk_ids
-            ]
+def _taken_apart(batch: Batch) -> tuple[Batch, list[Batch]]:
+    """Part clusters from the memberships they imply, one batch for each cluster; any other records imply none."""
+    clusters = [record for record in batch if isinstance(record, Cluster)]
+    implied: list[Batch] = [members for cluster in clusters if (members := _implied_memberships(cluster))]
+    return [_plain(cluster) for cluster in clusters] or batch, implied
+
+
+def _implied_memberships(cluster: Cluster) -> list[Membership]:
+    if isinstance(cluster, ClusterWithMembers):
+        distances = [(member.chunk_id, member.distance) for member in cluster.members]
+    else:
+        distances = [(chunk, 0.0) for chunk in cluster.member_chunk_ids]
+    return [Membership(chunk_id=chunk, cluster_id=cluster.id, distance=distance) for chunk, distance in distances]
+
+
+def _plain(cluster: Cluster) -> Cluster:
+    """Give a cluster of any format as this program's own have it."""
+    if not isinstance(cluster, ClusterWithMembers):
+        return cluster
+    fields = {name: getattr(cluster, name) for name in Cluster.__struct_fields__}
+    return Cluster(**fields | {"member_chunk_ids": [member.chunk_id for member in cluster.members]})

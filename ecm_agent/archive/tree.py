@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -45,6 +46,8 @@ class TreeDocument:
     def __init__(self, source: ByteSource) -> None:
         self._characters = _WholeCharacters(source)
         self._events = _events(self._characters)
+        self.unknown: Counter[str] = Counter()
+        """How many elements the arrays under unknown keys hold; complete once `parts` is used up."""
 
     def manifest(self) -> Manifest:
         """Read on until the head and the metadata are known, which may be the whole document."""
@@ -58,15 +61,17 @@ class TreeDocument:
                 break
         return _manifest(head)
 
-    def parts(self) -> Iterator[Part]:
-        """Read every section, and the document to its end."""
+    def parts(self, *, members: bool = False) -> Iterator[Part]:
+        """Read every section, and the document to its end; `members` as for `decode_records`."""
         seen = set()
         for key, event in self._keys():
             if key in seen:
                 raise ArchiveInvalid(f"Invalid archive format: {key!r} is there twice.")
             seen.add(key)
             if key in SECTIONS:
-                yield from self._section(key, event)
+                yield from self._section(key, event, members=members)
+            elif event[0] == "start_array":
+                self._count(key)
             else:
                 self._skip(event)
         for section in REQUIRED:
@@ -81,19 +86,29 @@ class TreeDocument:
             if event == "map_key":
                 yield key, next(self._events)
 
-    def _section(self, section: str, event: _Event) -> Iterator[Part]:
+    def _section(self, section: str, event: _Event, *, members: bool) -> Iterator[Part]:
         if event[0] != "start_array":
             raise ArchiveInvalid(f"Invalid archive format: {section!r} is not an array.")
         first, records = 0, []
-        for item in self._events:
-            if item[0] == "end_array":
-                break
+        for item in self._elements():
             records.append(self._build(item))
             if len(records) == _BATCH:
-                yield section, _typed(section, records, first)
+                yield section, _typed(section, records, first, members=members)
                 first, records = first + len(records), []
         if records:
-            yield section, _typed(section, records, first)
+            yield section, _typed(section, records, first, members=members)
+
+    def _count(self, section: str) -> None:
+        for item in self._elements():
+            self._skip(item, levels=1)
+            self.unknown[section] += 1
+
+    def _elements(self) -> Iterator[_Event]:
+        """Give the first event of each element of an array that has begun; the caller must use up the others."""
+        for item in self._events:
+            if item[0] == "end_array":
+                return
+            yield item
 
     def _build(self, event: _Event) -> Any:  # noqa: ANN401 (any JSON value)
         import ijson
@@ -104,17 +119,17 @@ class TreeDocument:
             builder.event(*item)
         return builder.value
 
-    def _skip(self, event: _Event) -> None:
-        for _ in self._value(event):
+    def _skip(self, event: _Event, *, levels: int = 0) -> None:
+        for _ in self._value(event, levels=levels):
             self._characters.room = MAX_RECORD_BYTES
 
-    def _value(self, event: _Event) -> Iterator[_Event]:
-        """Give the events of one value, of which the first has been read already."""
-        depth = 0
+    def _value(self, event: _Event, *, levels: int = 0) -> Iterator[_Event]:
+        """Give the events of one value, of which the first has been read already; it lies `levels` deep."""
+        depth = levels
         while True:
             yield event
             depth += (event[0] in _OPEN) - (event[0] in _CLOSE)
-            if depth == 0:
+            if depth == levels:
                 return
             if depth > MAX_DEPTH:
                 raise too_deep()
@@ -166,16 +181,17 @@ def _reason(error: Exception) -> str:
 
 def _manifest(head: dict[str, Any]) -> Manifest:
     try:
-        msgspec.convert(head, Head).check()
+        found = msgspec.convert(head, Head)
     except msgspec.ValidationError:
         raise ArchiveInvalid("Invalid archive format: it does not say what it is.") from None
+    found.check()
     if "metadata" not in head:
         raise ArchiveInvalid("Invalid archive format: it has no 'metadata'.")
-    return decode_manifest(_encode(head["metadata"], "metadata"))
+    return decode_manifest(found, _encode(head["metadata"], "metadata"))
 
 
-def _typed(section: str, records: list[Any], first: int) -> Any:  # noqa: ANN401 (see Batch)
-    return decode_records(section, _encode(records, section), first)
+def _typed(section: str, records: list[Any], first: int, *, members: bool) -> Any:  # noqa: ANN401 (see Batch)
+    return decode_records(section, _encode(records, section), first, members=members)
 
 
 def _encode(value: Any, where: str) -> bytes:  # noqa: ANN401 (any JSON value)

@@ -125,15 +125,19 @@ def inspect(
 
 
 def _inspect(out: Screen, file: Path, archive: BinaryIO, config: Path | None) -> None:
-    from ecm_agent.archive import is_encrypted, open_archive
+    from ecm_agent.archive import open_archive, sealed_as
+    from ecm_agent.model.manifest import FORMAT
 
     settings = settings_of(config)
-    encrypted = is_encrypted(archive)
+    sealed = sealed_as(archive)
+    encrypted = sealed is not None
     size = archive.seek(0, 2)
     password = passwords.to_peek(settings) if encrypted else None
     manifest = None if encrypted and password is None else open_archive(archive, password).manifest
-    out.say(*render.inspected(file, size, manifest, encrypted=encrypted))
-    out.summary("inspect", {"archive": str(file), "bytes": size, "encrypted": encrypted}, manifest=manifest)
+    format_ = manifest.format if manifest else sealed or FORMAT
+    out.say(*render.inspected(file, size, format_, manifest, encrypted=encrypted))
+    about = {"archive": str(file), "bytes": size, "encrypted": encrypted, "format": format_}
+    out.summary("inspect", about, manifest=manifest)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.recluster import Reclustered
     from ecm_agent.jobs.restore import Restored
     from ecm_agent.jobs.safety import Kept
-    from ecm_agent.store.base import Changes, Fate, Tally
+    from ecm_agent.store.base import Changes, Fate, Oddity, Tally
 
 _ALWAYS: dict[bool, tuple[Fate, ...]] = {
     True: ("added", "updated", "skipped", "folded", "conflicts"),
@@ -38,8 +38,12 @@ def restored(source: str, store: Path, result: Restored, config: Path | None) ->
         if result.changes.none and not result.dry_run:
             yield "  The store knew all of it already: nothing was changed."
         yield from _changes(result.changes, merge=result.merge)
+    if result.replaced:
+        yield from _dropped(result.replaced.dropped.examples, result.dropped)
     for place, values in sorted(result.no_place.items()):
         yield f"  left out: {counted(values, 'values')} of {place}, for which the store has no place"
+    for section, records in sorted(result.unread.items()):
+        yield f"  left out: {counted(records, 'records')} of section {section!r}, which this version does not know"
     yield from _way_back(result.kept, f" ({before})", store, config)
 
 
@@ -95,10 +99,14 @@ def _changes(changes: Changes, *, merge: bool) -> Iterator[str]:
         whose = f" of project {one.project!r}" if one.project is not None else ""
         yield f"  conflict: {one.section} {one.record}{whose} differs in {', '.join(one.columns)}"
     yield from _more(changes.total("conflicts") - len(changes.conflicts), "conflicts")
-    for gone in changes.dropped:
-        yield f"  dropped: {gone.table} {gone.row} {gone.found.removesuffix('; dropped')}"
     dangling = changes.total("dropped", "edges") + changes.total("dropped", "memberships")
-    yield from _more(dangling - len(changes.dropped), "dropped records")
+    yield from _dropped(changes.dropped, dangling)
+
+
+def _dropped(examples: list[Oddity], records: int) -> Iterator[str]:
+    for gone in examples:
+        yield f"  dropped: {gone.table} {gone.row} {gone.found.removesuffix('; dropped')}"
+    yield from _more(records - len(examples), "dropped records")
 
 
 def _more(unnamed: int, what: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecm_agent.model.manifest import CAUSANTIC
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.model.records import RECORD_TYPES
 
@@ -196,9 +197,11 @@ def program() -> str:
     return sys.argv[0] if sys.argv[0].rpartition("/")[2] == "ecm-agent" else "ecm-agent"
 
 
-def inspected(file: Path, bytes_: int, manifest: Manifest | None, *, encrypted: bool) -> Iterator[str]:
+def inspected(file: Path, bytes_: int, format_: str, manifest: Manifest | None, *, encrypted: bool) -> Iterator[str]:
     how = "encrypted (AES-256-GCM, scrypt)" if encrypted else "not encrypted"
-    yield f"{file}: ECM archive, {size(bytes_)}, {how}"
+    what = "Causantic archive" if format_ == CAUSANTIC else "ECM archive"
+    what += f" {manifest.version}" if manifest else ""
+    yield f"{file}: {what}, {size(bytes_)}, {how}"
     if manifest is None:
         yield "  its content needs the password"
         return
@@ -218,6 +221,8 @@ def inspected(file: Path, bytes_: int, manifest: Manifest | None, *, encrypted: 
 def verified(source: str, result: Verified) -> Iterator[str]:
     how = "decrypted" if result.encrypted else "not encrypted"
     yield f"Good: {source}, {size(result.bytes)}, {how}, every record read: {contents(result.manifest)}"
+    for section, records in sorted(result.unread.items()):
+        yield f"  except {counted(records, 'records')} of section {section!r}, which this version does not know"
 
 
 def drilled(source: str, result: Drilled) -> Iterator[str]:

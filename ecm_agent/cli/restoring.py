@@ -82,7 +82,7 @@ def restore_from(
         raise SystemExit(MergeConflicts.exit_code)
     if wishes.recluster and not wishes.dry_run:
         _recluster(settings, out, wishes, restored.kept)
-    if restored.no_place or restored.dropped:
+    if restored.partial:
         raise SystemExit(PARTIAL)
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from ecm_agent.archive import is_encrypted
+from ecm_agent.archive import sealed_as
 from ecm_agent.errors import ArchiveInvalid, EcmError
 from ecm_agent.history import Proof, Run
 from ecm_agent.jobs.drill import drill
 from ecm_agent.jobs.locate import Located
 from ecm_agent.jobs.verify import verify_stored
 from ecm_agent.lock import held
+from ecm_agent.model.manifest import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +121,7 @@ def _look(place: Destination, one: Stored, context: Context, *, inside: bool) ->
         fault = f"It has {one.size} bytes; when it was proved it had {proof.bytes}."
     elif inside:
         with place.open(one.name) as file:
-            fault = "" if is_encrypted(file) else "Invalid archive format: it does not begin as an archive does."
+            fault = "" if sealed_as(file) == FORMAT else "Invalid archive format: it does not begin as an archive does."
     if fault:
         proved_bytes = proof.bytes if proof else 0
         context.history.record_proof(place.label, one.name, Proof(context.clock.now(), fault, proved_bytes))

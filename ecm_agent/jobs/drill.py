@@ -38,14 +38,15 @@ class Drilled(Struct, frozen=True):
     manifest: Manifest
     seconds: float
     warnings: list[str]
-    """What is odd in the memory itself and no fault of the archive."""
+    """What is odd in the memory itself and no fault of the archive, and what of the archive is not known."""
 
 
 def drill(job: Job, located: Located, context: Context) -> Drilled:
     """Restore an archive from where it is kept into a private scratch store, which is removed afterwards.
 
     The finding goes on record, good or bad; as a run of the job only for an archive of its own. Raises
-    `DecryptionFailed`, and `ArchiveInvalid` for an archive that does not give back the store it claims to hold.
+    `DecryptionFailed`, `ArchiveInvalid` for an archive that does not give back the store it claims to hold, and
+    `EcmError` for one that cannot be drilled.
     The caller holds the job's lock: scratch stores of killed drills are swept here.
     """
     started, began = context.clock.now(), context.clock.monotonic()
@@ -110,6 +111,11 @@ def _opened(file: BinaryIO, size: int, located: Located, context: Context) -> Ar
 
 def _restore_and_compare(archive: Archive, store: MemoryStore, context: Context) -> list[str]:
     """Restore into a store that does not exist yet, and prove it; gives what is odd in the memory itself."""
+    if archive.manifest.original:
+        raise EcmError(
+            "This archive cannot be drilled: a memory program wrote it, and a restore makes up what it leaves out.",
+            hint="It can still be proved by reading every record: ecm-agent verify",
+        )
     batches = followed(context.progress, "Drill: restoring", archive.manifest, archive.batches())
     if no_place := store.replace(archive.manifest, batches).no_place:
         raise EcmError(
@@ -127,7 +133,11 @@ def _restore_and_compare(archive: Archive, store: MemoryStore, context: Context)
                 section = (restored or archived).section
                 raise ArchiveInvalid(f"The restored store does not hold what the archive holds: its {section} differ.")
             odd.look(restored)
-    return list(odd.warnings())
+    unread = archive.unknown.items()
+    return [
+        *(f"{count} records of section {name!r}, which this version does not know" for name, count in unread),
+        *odd.warnings(),
+    ]
 
 
 def _records(batches: Iterable[Batch]) -> Iterator[AnyRecord]:

@@ -47,6 +47,8 @@ class Restored(Struct, frozen=True):
     replaced: Replaced | None = None
     changes: Changes | None = None
     kept: Kept = Kept()
+    unread: dict[str, int] = {}
+    """Sections of the archive that this program has no record for, and how many each holds."""
 
     @property
     def no_place(self) -> dict[str, int]:
@@ -57,7 +59,14 @@ class Restored(Struct, frozen=True):
     @property
     def dropped(self) -> int:
         """How many records refer to records that are nowhere, or belong in a table that the store lacks."""
+        if self.replaced:
+            return sum(self.replaced.dropped.records.values())
         return self.changes.total("dropped") if self.changes else 0
+
+    @property
+    def partial(self) -> bool:
+        """Whether the store does not hold all that the archive does."""
+        return bool(self.no_place or self.dropped or self.unread)
 
 
 def restore(
@@ -86,11 +95,12 @@ def restore(
     if before and not terms.force:
         _refuse_lesser(archive.manifest, before, terms)
     if terms.dry_run:
-        return Restored(archive.manifest, terms.merge, True, before, None, _planned(archive, store, terms, context))
+        planned = _planned(archive, store, terms, context)
+        return Restored(archive.manifest, terms.merge, True, before, None, planned, unread=archive.unknown)
     what = f"{'merge' if terms.merge else 'restore'} of {source}"
     with undoable(store, what, safety, context) as change:
         replaced, changes = _carried_out(archive, store, terms, context, change)
-    return Restored(archive.manifest, terms.merge, False, before, replaced, changes, change.kept)
+    return Restored(archive.manifest, terms.merge, False, before, replaced, changes, change.kept, archive.unknown)
 
 
 def _planned(archive: Archive, store: MemoryStore, terms: Terms, context: Context) -> Changes:

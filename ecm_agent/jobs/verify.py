@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
 
-from ecm_agent.archive import fingerprint, is_encrypted, open_archive
+from ecm_agent.archive import fingerprint, open_archive, sealed_as
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed
 from ecm_agent.history import Proof
 from ecm_agent.jobs.progress import Progress, Silent, followed
-from ecm_agent.model.manifest import Manifest, timestamp
+from ecm_agent.model.manifest import FORMAT, Manifest, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,8 @@ class Verified(Struct, frozen=True):
     """By section."""
     encrypted: bool
     bytes: int
+    unread: dict[str, int] = {}
+    """Sections that this program has no record for, and how many each holds: of them only that they are JSON."""
 
 
 def verify(
@@ -44,20 +46,20 @@ def verify(
     records: Counter[str] = Counter()
     for batch in followed(progress or Silent(), title, archive.manifest, archive.batches()):
         records[batch[0].section] += len(batch)
-    return Verified(archive.manifest, dict(records), archive.encrypted, file.seek(0, 2))
+    return Verified(archive.manifest, dict(records), archive.encrypted, file.seek(0, 2), archive.unknown)
 
 
 @contextmanager
 def opened_stored(destination: Destination, name: ArchiveName) -> Iterator[BinaryIO]:
-    """Open an archive where it is kept. Raises `ArchiveInvalid` for one that is not encrypted.
+    """Open an archive where it is kept. Raises `ArchiveInvalid` for one that is not encrypted, or not in our format.
 
-    This program stores none: somebody who has no password has put it there.
+    This program stores none: somebody who has no password has put it there, or another program.
     """
     with destination.open(name) as file:
-        if not is_encrypted(file):
+        if sealed_as(file) != FORMAT:
             raise ArchiveInvalid(
-                f"Invalid archive format: {name} in {destination.label} is not an encrypted archive.",
-                hint="This program stores only encrypted ones; somebody else may have put it there.",
+                f"Invalid archive format: {name} in {destination.label} is not an encrypted archive of this program.",
+                hint="It stores no others; somebody else may have put it there. Restore it as a file if you trust it.",
             )
         yield file
 

@@ -12,6 +12,11 @@ from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membersh
 
 FORMAT = "ecm-archive"
 VERSION = "1.0"
+CAUSANTIC = "causantic-archive"
+"""The format of the memory program's later generations, read and not written; 1.1 is its last version."""
+
+READABLE = ((FORMAT, VERSION), (CAUSANTIC, "1.0"), (CAUSANTIC, "1.1"))
+"""Every format and version that this program reads."""
 
 Redaction: TypeAlias = Literal["paths", "code", "secrets"]
 """What can be taken out of texts before they are shared."""
@@ -38,10 +43,12 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     `redacted` names what was taken out of the texts, `redactions` how often; names of projects are pseudonyms when
     paths were.
     `source` tells a job's archives of different stores apart: 12 hexadecimal digits drawn from the store's path.
+    `format` and `version` are those of the document.
     """
 
     version: str
     created: str
+    format: str = FORMAT
     chunk_count: int
     edge_count: int
     cluster_count: int
@@ -79,6 +86,19 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
         projects = "all" if self.selected_projects is None else repr(sorted(self.selected_projects))
         redacted = f", without {' and '.join(sorted(self.redacted))}" if self.redacted else ""
         return f"store {self.source}, projects {projects}, {'with' if self.chunk_count else 'without'} chunks{redacted}"
+
+    @property
+    def original(self) -> bool:
+        """Whether a memory program wrote the archive: none counts the memberships, this program always does.
+
+        Such an archive may lack columns and ids that a store must have, and may refer to records it does not hold.
+        """
+        return self.membership_count is None
+
+    @property
+    def gives_distances(self) -> bool:
+        """Whether the archive says how far a cluster's members are from its centre, or only which they are."""
+        return not self.original or (self.format, self.version) == (CAUSANTIC, "1.1")
 
     @property
     def partial(self) -> bool:

@@ -34,11 +34,19 @@ class Oddity(Struct, frozen=True):
     """What is odd about it and what became of it; never a value, which is somebody's memory."""
 
 
+class Dropped(Struct, frozen=True):
+    """Records of an archive that refer to records it does not hold: how many, by section, and the first ones."""
+
+    records: dict[str, int] = {}
+    examples: list[Oddity] = []
+
+
 class Replaced(Struct, frozen=True):
     """What a replacement wrote, by section, and what the store had no place for, by `table` or `table.column`."""
 
     records: dict[str, int]
     no_place: dict[str, int]
+    dropped: Dropped = Dropped()
 
 
 OnConflict: TypeAlias = Literal["ours", "theirs", "fail"]
@@ -158,7 +166,8 @@ class MemoryStore(Protocol):
         it is all that is replaced. A store that does not exist is created. An error raised by `prepare` or by
         `batches` comes through unchanged.
         Raises `StoreUnreadable`, and `ArchiveInvalid` for records that cannot stand together (an edge without its
-        chunks, two records of one id).
+        chunks, two records of one id). Edges and memberships of an archive that a memory program wrote
+        (`manifest.original`) are dropped and counted where they refer to records that are not in it.
         """
 
     def merge(
@@ -179,7 +188,7 @@ class MemoryStore(Protocol):
         """
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
-        """Say what `replace` would change, without writing a byte. Raises `StoreUnreadable`."""
+        """Say what `replace` would change, and drop, without writing a byte. Raises `StoreUnreadable`."""
 
     def recluster(
         self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing

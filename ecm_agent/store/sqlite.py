@@ -8,16 +8,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from ecm_agent.atomic import new_file, private_directory
-from ecm_agent.errors import ArchiveInvalid, EcmError, MergeConflicts, StoreUnreadable
+from ecm_agent.errors import EcmError, MergeConflicts, StoreUnreadable
 from ecm_agent.store.base import Replaced, nothing
-from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.clusters import write_clusters
 from ecm_agent.store.connection import columns_of, connect, explained, transaction, undo_the_unfinished
+from ecm_agent.store.dangling import drop_dangling, refuse_dangling
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.merging.comparison import Comparison
 from ecm_agent.store.merging.merge import Merge
-from ecm_agent.store.schema import CREATE_STORE, CREATE_VECTORS, EDGES, TABLES, VECTORS
+from ecm_agent.store.schema import CREATE_STORE, CREATE_VECTORS, TABLES, VECTORS
 from ecm_agent.store.snapshot import SqliteSnapshot, other_tables
 from ecm_agent.store.writing import RowWriter, quoted
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from ecm_agent.model.manifest import Manifest, Selection
     from ecm_agent.model.records import Batch, RecordType
-    from ecm_agent.store.base import Changes, OnConflict, Reclustered
+    from ecm_agent.store.base import Changes, Dropped, OnConflict, Reclustered
     from ecm_agent.store.schema import Table
 
 
@@ -71,7 +73,9 @@ class SqliteStore:
             prepare()
             _empty(connection)
             replaced = _fill(connection, manifest, batches)
-            _refuse_dangling(connection)
+            if manifest.original:
+                return _without(replaced, drop_dangling(connection))
+            refuse_dangling(connection)
             return replaced
 
     def merge(
@@ -211,28 +215,14 @@ def _fill(connection: sqlite3.Connection, manifest: Manifest, batches: Iterable[
     return Replaced(dict(written), dict(no_place))
 
 
+def _without(replaced: Replaced, dropped: Dropped) -> Replaced:
+    """Take back what was dropped from the count of what was written."""
+    records = Counter(replaced.records)
+    records.subtract(dropped.records)
+    return structs.replace(replaced, records={name: count for name, count in records.items() if count}, dropped=dropped)
+
+
 def _ready_columns(connection: sqlite3.Connection, table: Table) -> list[str]:
     if table is VECTORS and not columns_of(connection, table.name):
         connection.execute(CREATE_VECTORS)
     return columns_of(connection, table.name)
-
-
-def _refuse_dangling(connection: sqlite3.Connection) -> None:
-    """Refuse records that refer to records the archive does not hold; the first one is named."""
-    edge = EDGES.key(columns_of(connection, EDGES.name))
-    checks = (
-        ("edge", "edges", edge, "source_chunk_id", "chunks"),
-        ("edge", "edges", edge, "target_chunk_id", "chunks"),
-        ("membership of cluster", "chunk_clusters", "cluster_id", "chunk_id", "chunks"),
-        ("membership of chunk", "chunk_clusters", "chunk_id", "cluster_id", "clusters"),
-    )
-    connection.text_factory = lenient_text
-    for what, table, name, column, parent in checks:
-        sql = (
-            f"SELECT t.{name}, t.{column} FROM {table} t "  # noqa: S608 (names are ours)
-            f"WHERE NOT EXISTS (SELECT 1 FROM {parent} p WHERE p.id = t.{column}) LIMIT 1"
-        )
-        if found := connection.execute(sql).fetchone():
-            raise ArchiveInvalid(
-                f"The {what} {found[0]} refers to {found[1]}, which is not among the archive's {parent}."
-            )

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from ecm_agent.errors import ArchiveInvalid
-from ecm_agent.model.records import Chunk, Edge
+from ecm_agent.model.records import Chunk, Edge, Vector
 from ecm_agent.store.cells import SqlValue, from_cell
 from ecm_agent.store.schema import MEMBERSHIPS, Kind
 
@@ -40,9 +40,9 @@ class RowWriter:
         self._columns = set(columns)
         self._manifest = manifest
         self._written = 0
-        # Memberships that an archive does not announce are read off its clusters, which say nothing of distances.
-        implied = table is MEMBERSHIPS and manifest.membership_count is None
-        self._made_up = frozenset({"distance"} if implied else ())
+        # Memberships may have been read off an archive's clusters, which say nothing of distances.
+        unsaid = table is MEMBERSHIPS and not manifest.gives_distances
+        self._made_up = frozenset({"distance"} if unsaid else ())
         self.no_place: Counter[str] = Counter()
         """Values that are not NULL and that the table has no column for, by `table.column`."""
 
@@ -71,7 +71,7 @@ class RowWriter:
                 given.append((field, values))
         columns: dict[str, Sequence[SqlValue]] = {}
         for field, values in given:
-            self._place(columns, field.column, _sql_column(field, values))
+            self._place(columns, field.column, _sql_column(field, values, batch))
         return Rows(tuple(columns), list(zip(*columns.values(), strict=True)), frozenset(made_up))
 
     def _fill(self, field: Field, record: Any, number: int) -> Any:  # noqa: ANN401 (a value of the field, or UNSET)
@@ -88,7 +88,7 @@ class RowWriter:
                 value = self._fill(field, record, number)
                 made_up.add(field.column)
             if value is not UNSET:
-                row[field.column] = _sql_column(field, [value])[0]
+                row[field.column] = _sql_column(field, [value], [record])[0]
         if record.columns is not UNSET:
             row |= {column: from_cell(cell) for column, cell in record.columns.items()}
             made_up -= set(record.columns)
@@ -112,19 +112,23 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def _sql_column(field: Field, values: Sequence[Any]) -> Sequence[SqlValue]:
+def _sql_column(field: Field, values: Sequence[Any], records: Sequence[Any]) -> Sequence[SqlValue]:
     if field.kind is Kind.JSON:
         return [None if value is None else msgspec.json.encode(value).decode() for value in values]
     if field.kind is Kind.BLOB:
-        return [_float32(value) if isinstance(value, list) else value for value in values]
+        pairs = zip(values, records, strict=True)
+        return [_float32(value, record) if isinstance(value, list) else value for value, record in pairs]
     return values
 
 
-def _float32(numbers: list[float]) -> bytes:
+def _float32(numbers: list[float], record: Any) -> bytes:  # noqa: ANN401 (a Vector or a Cluster)
     try:
         return struct.pack(f"<{len(numbers)}f", *numbers)
     except OverflowError:
-        raise ArchiveInvalid("Invalid archive format: a vector holds a number beyond 32-bit floats.") from None
+        name = record.chunk_id if isinstance(record, Vector) else record.id
+        raise ArchiveInvalid(
+            f"Invalid archive format: {record.section} {name!r} has a number beyond 32-bit floats."
+        ) from None
 
 
 def _session_of(chunk: Any, _manifest: Manifest, _number: int) -> str:  # noqa: ANN401 (a Chunk)

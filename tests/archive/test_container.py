@@ -11,9 +11,18 @@ from archive.documents import blocks_of, by_section, everything, keys_derived_on
 from vectors.generate import resealed
 from vectors.memory import CHUNKS, MEMORY, PASSWORD, document, gzipped, manifest, pretty, sealed, zstandard_frame
 
-from ecm_agent.archive import Compression, Seal, container, is_encrypted, open_archive, write_archive
-from ecm_agent.archive.container import HEADER_BYTES, MAGIC, MAX_PLAINTEXT, SealedReader, SealedWriter
+from ecm_agent.archive import Compression, Seal, container, is_encrypted, open_archive, sealed_as, write_archive
+from ecm_agent.archive.container import (
+    CAUSANTIC_MAGIC,
+    HEADER_BYTES,
+    MAGIC,
+    MAGICS,
+    MAX_PLAINTEXT,
+    SealedReader,
+    SealedWriter,
+)
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, EcmError, PasswordMissing
+from ecm_agent.model.manifest import CAUSANTIC, FORMAT
 from ecm_agent.secret import Secret
 
 if TYPE_CHECKING:
@@ -99,6 +108,25 @@ def test_an_encrypted_archive_needs_a_password_and_a_plain_one_takes_any() -> No
     assert everything(open_archive(io.BytesIO(document(MEMORY)), SEAL.password)) == by_section(MEMORY)
     assert is_encrypted(io.BytesIO(ENCRYPTED))
     assert not is_encrypted(io.BytesIO(document(MEMORY)))
+
+
+@pytest.mark.parametrize("magic", MAGICS)
+@pytest.mark.parametrize("last", [0, 1])
+def test_nothing_is_parsed_before_it_proved_genuine(magic: bytes, last: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a changed archive no byte reaches a parser, whichever program's magic it begins with."""
+    monkeypatch.setattr(SealedReader, "plaintext", lambda _: pytest.fail("plaintext was given out"))
+    content = bytearray(sealed("encrypted", document(MEMORY), magic=magic))
+    content[HEADER_BYTES if last else -1] ^= 1
+    with pytest.raises((ArchiveInvalid, DecryptionFailed)):
+        open_archive(io.BytesIO(content), SEAL.password)
+
+
+@pytest.mark.parametrize(("magic", "format_"), [(MAGIC, FORMAT), (CAUSANTIC_MAGIC, CAUSANTIC), (b"CST\1", None)])
+def test_the_magic_names_the_format(magic: bytes, format_: str | None) -> None:
+    """Whose archive an encrypted file is shows without the password; any other first bytes are no encrypted one's."""
+    file = io.BytesIO(magic + bytes(100))
+    assert sealed_as(file) == format_
+    assert is_encrypted(file) == (format_ is not None)
 
 
 @pytest.mark.parametrize("laid_out", [OURS, ON_ONE_LINE], ids=["ours", "one line"])

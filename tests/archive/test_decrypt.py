@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SCRIPT = Path(__file__).parents[2] / "docs" / "decrypt.py"
 VECTORS = Path(generate.__file__).parent
 INDEX: list[dict[str, Any]] = tomllib.loads((VECTORS / generate.INDEX).read_text(encoding="utf-8"))["vector"]
-SEALED = [entry for entry in INDEX if entry["file"].endswith(".ecm")]
+SEALED = [entry for entry in INDEX if entry["file"].endswith((".ecm", ".causantic"))]
 NOT_ITS_AFFAIR = {"sealed-array.ecm", "sealed-text.ecm", "sealed-object.ecm"}
 """Sealed well, but what is inside is no document: it comes out as it is."""
 PASSWORD = "Grüße, 鍵 🗝"

@@ -62,7 +62,14 @@ def assert_same(theirs: dict[str, Any], archive: Archive) -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [entry for entry in INDEX if "counts" in entry and "restore" not in entry], ids=lambda entry: entry["file"]
+    "entry",
+    [
+        entry
+        for entry in INDEX
+        # a reader of this format need not read the formats of other programs
+        if "counts" in entry and "restore" not in entry and not entry["file"].startswith("causantic-")
+    ],
+    ids=lambda entry: entry["file"],
 )
 def test_both_readers_find_the_same_in_a_sound_vector(entry: dict[str, Any]) -> None:
     """Both find the same records with the same values in every sound vector."""

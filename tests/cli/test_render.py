@@ -18,7 +18,7 @@ from ecm_agent.jobs.deliver import Delivery
 from ecm_agent.jobs.export import Exported
 from ecm_agent.jobs.rotate import Rotation
 from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept, ProvenRestore
-from ecm_agent.model.manifest import Manifest
+from ecm_agent.model.manifest import FORMAT, Manifest
 from ecm_agent.retention import Candidate, Decision
 from ecm_agent.store.base import Oddity
 
@@ -182,14 +182,14 @@ def test_the_status_hides_nothing() -> None:
 def test_an_archive_says_what_it_lacks() -> None:
     """Inspecting shows the projects, what was selected or left out, and without the password only what it is."""
     path = Path("m.ecm")
-    assert text(render.inspected(path, 2048, None, encrypted=True)) == (
+    assert text(render.inspected(path, 2048, FORMAT, None, encrypted=True)) == (
         "m.ecm: ECM archive, 2.0 KiB, encrypted (AES-256-GCM, scrypt)\n  its content needs the password"
     )
     manifest = replace(
         MANIFEST, projects=["", "a b"], selected_projects=["", "a b"], left_out={"notes": 1}, dangling={"edges": 2}
     )
-    said = text(render.inspected(path, 10, manifest, encrypted=False))
-    assert "m.ecm: ECM archive, 10 B, not encrypted" in said
+    said = text(render.inspected(path, 10, FORMAT, manifest, encrypted=False))
+    assert "m.ecm: ECM archive 1.0, 10 B, not encrypted" in said
     assert "projects   '', 'a b'" in said
     assert "PARTIAL    only these projects were exported" in said
     assert "PARTIAL    table notes (1 row) was left out" in said

@@ -214,6 +214,22 @@ class StoreContract:
             fill(filled, loose)
         assert contents(filled) == list(flat(memory()))
 
+    def test_what_refers_to_nothing_in_an_original_archive_is_dropped(self, filled: MemoryStore) -> None:
+        """In an archive of a memory program such records are left out and counted, and a comparison says so before."""
+        good = [chunk("c1", ""), chunk("c3")], [edge("e2", "c3", "c1")], [cluster("k1")]
+        loose = [edge("e1", "c1", "nowhere"), edge("new", "nowhere", "c3")], [membership("c1", "nowhere")]
+        batches: list[Batch] = [good[0], good[1], loose[0], good[2], [membership("c3", "k1")], loose[1]]
+        manifest = structs.replace(manifest_of(batches), membership_count=None)
+        changes = filled.compare(manifest, batches)
+        assert (changes.total("dropped", "edges"), changes.total("dropped", "memberships")) == (2, 1)
+        assert (changes.total("removed", "edges"), changes.total("skipped", "edges")) == (3, 1)
+        assert contents(filled) == list(flat(memory()))
+        replaced = filled.replace(manifest, batches)
+        assert replaced.dropped.records == {"edges": 2, "memberships": 1}
+        assert replaced.records == {"chunks": 2, "edges": 1, "clusters": 1, "memberships": 1}
+        left = contents(filled)
+        assert (names(left, Edge), names(left, Membership)) == (["e2"], ["c3"])
+
     def test_what_belongs_to_a_project_is_selected(self, filled: MemoryStore) -> None:
         """Edges come with both ends, clusters with the members and exemplars that are selected, or not at all."""
         selection = Selection(projects=("tide-tables",))

@@ -11,6 +11,7 @@ import pytest
 from fakes import FaultyDestination, MemoryDestination
 from workplace import PASSWORD, archive
 
+from ecm_agent.archive.container import CAUSANTIC_MAGIC
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, DestinationUnavailable, EcmError, NotFound
 from ecm_agent.jobs.export import export
 from ecm_agent.jobs.locate import candidates
@@ -88,6 +89,15 @@ def test_an_older_archive_only_when_every_copy_failed(at: Workplace, more: Memor
         assert [(one.archive, one.destination) for one in passed_over] == [(str(NEW), "memory:"), (str(NEW), "more:")]
         assert passed_over[0].why == DAMAGED
         assert "is not an encrypted archive" in passed_over[1].why
+
+
+def test_another_programs_archive_under_our_name_is_passed_over(at: Workplace) -> None:
+    """Destinations hold this program's archives only: a sound one of Causantic's, put there, is none of them."""
+    keep(at, OLD, at.memory)
+    at.memory.archives[NEW] = CAUSANTIC_MAGIC + keep(at, NEW, at.memory)[len(CAUSANTIC_MAGIC) :]
+    located, passed_over = opened(at)
+    assert located.name == OLD
+    assert "is not an encrypted archive of this program" in passed_over[0].why
 
 
 def test_a_newer_one_that_was_never_proved_is_told_of(at: Workplace) -> None:

@@ -242,7 +242,7 @@ def test_vectors_may_be_numbers(store: SqliteStore) -> None:
 @pytest.mark.parametrize(
     ("record", "named"),
     [
-        (Vector(chunk_id="n1", embedding=[1e39]), "beyond 32-bit floats"),
+        (Vector(chunk_id="n1", embedding=[1e39]), "vectors .n1. has a number beyond 32-bit floats"),
         (replace(chunk("n1"), spawn_depth=2**63), "chunks, id 'n1'"),
         (replace(chunk("n1"), columns={"content": None}), "chunks, id 'n1'.*chunks.content"),
         (replace(chunk("n1"), columns={"content": Exact(real="4.5")}), 'neither "inf" nor "-inf"'),

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecm_agent.archive.container import CAUSANTIC_MAGIC, MAGIC
+
 FOLDER = Path(__file__).parent
 if __name__ == "__main__":
     sys.path.insert(0, str(FOLDER.parent))
@@ -47,6 +49,12 @@ ORIGINAL_KEYS = {
     "clusters": ("id", "name", "description", "memberChunkIds"),
     "metadata": ("version", "created", "chunkCount", "edgeCount", "clusterCount", "projects"),
 }
+CAUSANTIC_COUNTS = ORIGINAL_COUNTS | {"vectors": 2}
+CAUSANTIC_KEYS = {
+    "chunks": ("id", "sessionId", "sessionSlug", "content", "startTime", "endTime", "turnIndices"),
+    "edges": ("id", "source", "target", "type", "referenceType", "weight", "linkCount"),
+    "clusters": ("id", "name", "description", "exemplarIds", "membershipHash"),
+}
 SALT, NONCE, TAG, CONTENT = 4, 20, 32, 48
 
 
@@ -66,6 +74,10 @@ class Vector:
     """Which record and field the error names."""
     restore: str = ""
     """The kind of error that restoring it must give, where it opens."""
+    dropped: dict[str, int] | None = None
+    """Records by section that restoring it must leave out."""
+    unread: dict[str, int] | None = None
+    """Records by section of the sections that have no kind of record."""
 
     def __post_init__(self) -> None:
         """Refuse a vector that says nothing or contradicts itself."""
@@ -77,6 +89,7 @@ def vectors() -> Iterator[Vector]:
     """Give every vector, sound ones first."""
     yield from _sound()
     yield from _sound_layouts()
+    yield from _causantic()
     yield from _bytes_of_the_container()
     yield from _passwords()
     yield from _compression()
@@ -128,6 +141,71 @@ def _sound_layouts() -> Iterator[Vector]:
     implied = _changed(value, "metadata.membershipCount", None)
     del implied["memberships"]
     yield Vector("implied.json", "the clusters alone say which chunks they hold", compact(implied), counts=COUNTS)
+
+
+def _causantic() -> Iterator[Vector]:
+    """Give archives as the memory program's later generations write them, and what may be wrong with them."""
+    old = _original() | {"format": "causantic-archive"}
+    clockless = _changed(old, "format", "causantic-archive")
+    for record in clockless["chunks"] + clockless["edges"]:
+        del record["vectorClock"]
+    new = compact(_causantic_1_1())
+    for name, what, content, counts in [
+        ("causantic-1.0", "`causantic-archive` 1.0, with vector clocks", pretty(old), ORIGINAL_COUNTS),
+        ("causantic-1.0-clockless", "the same without vector clocks", pretty(clockless), ORIGINAL_COUNTS),
+        ("causantic-1.1", "`causantic-archive` 1.1", new, CAUSANTIC_COUNTS),
+    ]:
+        packed = gzipped(content) if content is new else content
+        yield Vector(f"{name}.json", f"{what}, as it is", content, counts=counts)
+        yield _encrypted(name, f"{what}, encrypted", packed, counts, CAUSANTIC_MAGIC)
+    yield Vector("causantic-1.1.json.gz", "the same, gzip, not encrypted", gzipped(new), counts=CAUSANTIC_COUNTS)
+    lined = _lined(_causantic_1_1())
+    yield Vector("causantic-1.1-lines.json", "the same, one record a line", lined, counts=CAUSANTIC_COUNTS)
+    yield from _causantic_oddities()
+    yield from _causantic_defects()
+
+
+def _causantic_oddities() -> Iterator[Vector]:
+    value = _causantic_1_1()
+    later = compact(value | {"indexEntries": [{"id": "i0"}, 7, [1]]})
+    unread = {"indexEntries": 3}
+    yield Vector("causantic-later.json", "a section nobody knows", later, counts=CAUSANTIC_COUNTS, unread=unread)
+    strangers = _changed(value, "clusters[0].exemplarIds", ["elsewhere"])
+    what = "exemplars of another project, which are kept"
+    yield Vector("causantic-exemplars.json", what, compact(strangers), counts=CAUSANTIC_COUNTS)
+    for name, path, section in [
+        ("edge", "edges[0].target", "edges"),
+        ("member", "clusters[0].members[1].chunkId", "memberships"),
+    ]:
+        dangling = compact(_changed(value, path, "elsewhere"))
+        what = f"refers to a chunk that is not in the archive; it is left out on restore: {path}"
+        dropped = {section: 1}
+        yield Vector(f"causantic-{name}.json", what, dangling, counts=CAUSANTIC_COUNTS, dropped=dropped)
+    same = compact(_changed(value, "chunks[1].id", CHUNKS[0].id))
+    what = "two chunks of one id; it opens and is refused on restore"
+    yield Vector("causantic-same-id.json", what, same, counts=CAUSANTIC_COUNTS, restore=INVALID)
+
+
+def _causantic_defects() -> Iterator[Vector]:
+    value = _causantic_1_1()
+    good = sealed("causantic-1.1", gzipped(compact(value)), magic=CAUSANTIC_MAGIC)
+    name = "causantic-1.1.causantic"
+    yield Vector(name, "a wrong password", good, NOT_DECRYPTED, PASSWORD + " ")
+    yield Vector(name, "no password", good, NO_PASSWORD)
+    flipped = good[:-1] + bytes([good[-1] ^ 1])
+    yield Vector("causantic-flipped.causantic", "the last byte changed", flipped, INVALID, PASSWORD)
+    yield Vector("causantic-cut.causantic", "the last byte cut off", good[:-1], INVALID, PASSWORD)
+    for number, (what, path, wrong, at) in enumerate(
+        [
+            ("a version to come", "version", "1.2", "version"),
+            ("a version that is a number", "version", 1.1, ""),
+            ("announces more than it holds", "metadata.vectorCount", 3, "vectors"),
+            ("a member without its distance", "clusters[0].members[0]", {"chunkId": "s0-chunk-0"}, "clusters[0]"),
+            ("a number that is none", "vectors[1].embedding", [None], "vectors[1].embedding[0]"),
+        ]
+    ):
+        content = compact(_changed(value, path, wrong))
+        yield Vector(f"causantic-wrong-{number}.json", f"{what}: {path}", content, INVALID, at=at)
 
 
 def _bytes_of_the_container() -> Iterator[Vector]:
@@ -195,7 +273,7 @@ def _not_an_archive() -> Iterator[Vector]:
         yield Vector(f"cut-{name}.json", f"the first {length} bytes only", plain[:length], INVALID)
     yield Vector("trailing.json", "bytes after the document", plain + b"garbage", INVALID)
     yield Vector("trailing-document.json", "a second document after the first", plain + plain, INVALID)
-    yield from _in_both_layouts("format", "another format", _setting("format", "causantic-archive"), at="format")
+    yield from _in_both_layouts("format", "another format", _setting("format", "other-archive"), at="format")
     yield from _in_both_layouts("version", "a version to come", _setting("version", "1.1"), at="version")
 
 
@@ -271,8 +349,10 @@ def _refused_on_restore() -> Iterator[Vector]:
         )
 
 
-def _encrypted(name: str, what: str, plaintext: bytes, counts: dict[str, int] = COUNTS) -> Vector:
-    return Vector(f"{name}.ecm", what, sealed(name, plaintext), password=PASSWORD, counts=counts)
+def _encrypted(name: str, what: str, plaintext: bytes, counts: dict[str, int] = COUNTS, magic: bytes = MAGIC) -> Vector:
+    ending = "ecm" if magic == MAGIC else "causantic"
+    content = sealed(name, plaintext, magic=magic)
+    return Vector(f"{name}.{ending}", what, content, password=PASSWORD, counts=counts)
 
 
 def _in_both_layouts(name: str, what: str, change: Callable[[Any], Any], at: str) -> Iterator[Vector]:
@@ -342,6 +422,22 @@ def _original() -> dict[str, Any]:
     return kept
 
 
+def _causantic_1_1() -> dict[str, Any]:
+    """Give the document that `causantic-archive` 1.1 makes of the memory: members with distances, numbers in arrays."""
+    value = parsed(document(MEMORY))
+    about = {"version": "1.1", "created": value["created"], "embeddingDimensions": 3, "projects": ["", "garden"]}
+    counts = {"chunkCount": 3, "edgeCount": 2, "clusterCount": 1, "vectorCount": 2}
+    found = {"format": "causantic-archive", "version": "1.1", "created": value["created"], "metadata": about | counts}
+    for section, keys in CAUSANTIC_KEYS.items():
+        found[section] = [{key: record[key] for key in keys} for record in value[section]]
+    [cluster] = found["clusters"]
+    cluster["centroid"] = [0.5, -0.25, 0.75]
+    cluster["members"] = [{key: record[key] for key in ("chunkId", "distance")} for record in value["memberships"]]
+    embeddings = {"s0-chunk-0": [0.5, -0.25, 0.75], "s1-chunk-0": [0, 1, 0.1]}
+    found["vectors"] = [{"chunkId": chunk, "embedding": numbers} for chunk, numbers in embeddings.items()]
+    return found
+
+
 def index() -> str:
     """Give the index: a TOML table for each vector."""
     return "\n".join(["# Written by generate.py; README.md says what the keys mean.", "", *map(_entry, vectors())])
@@ -354,8 +450,9 @@ def _entry(vector: Vector) -> str:
     lines.append(f"exit = {EXITS[vector.error]}")
     for key, value in (("error", vector.error), ("at", vector.at), ("restore", vector.restore)):
         lines += [f"{key} = {_quoted(value)}"] * bool(value)
-    if vector.counts is not None:
-        lines.append("counts = {" + ", ".join(f"{key} = {count}" for key, count in vector.counts.items()) + "}")
+    for key, counts in (("counts", vector.counts), ("dropped", vector.dropped), ("unread", vector.unread)):
+        if counts is not None:
+            lines.append(f"{key} = {{" + ", ".join(f"{name} = {count}" for name, count in counts.items()) + "}")
     return "\n".join([*lines, ""])
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ecm_agent.archive import Seal, write_archive
-from ecm_agent.archive.container import SealedWriter
+from ecm_agent.archive.container import MAGIC, SealedWriter
 from ecm_agent.model.manifest import VERSION, Manifest
 from ecm_agent.model.records import Chunk, Cluster, Edge, Exact, Membership, Vector, VectorClock
 from ecm_agent.secret import Secret
@@ -146,14 +146,14 @@ def document(batches: list[Batch], **more: Any) -> bytes:  # noqa: ANN401 (any f
 
 
 @cache
-def sealed(name: str, plaintext: bytes, password: str = PASSWORD) -> bytes:
+def sealed(name: str, plaintext: bytes, password: str = PASSWORD, magic: bytes = MAGIC) -> bytes:
     """Encrypt any bytes; salt and nonce follow from the vector's name, so that no two vectors share them."""
     drawn = hashlib.sha256(name.encode()).digest()
     file = io.BytesIO()
     writer = SealedWriter(file, Seal(Secret(password), drawn[:16], drawn[16:28]))
     writer.write(plaintext)
     writer.finish()
-    return file.getvalue()
+    return magic + file.getvalue()[len(magic) :]
 
 
 def gzipped(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecm_agent.store.base import Conflict, Fate, Oddity
+from ecm_agent.store.dangling import REFERENCES, dangles
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.merging.folding import fold
 from ecm_agent.store.merging.matching import Matcher, project_of
@@ -17,7 +18,7 @@ from ecm_agent.store.merging.rowset import RowSet
 from ecm_agent.store.merging.settling import settle
 from ecm_agent.store.merging.tally import Count, project_name
 from ecm_agent.store.reading import row_name
-from ecm_agent.store.schema import CHUNKS, CLUSTERS, CREATE_VECTORS, EDGES, MEMBERSHIPS, TABLES, VECTORS
+from ecm_agent.store.schema import CREATE_VECTORS, EDGES, TABLES, VECTORS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,12 +32,6 @@ if TYPE_CHECKING:
     from ecm_agent.store.merging.settling import Row, Side
     from ecm_agent.store.schema import Table
     from ecm_agent.store.writing import Rows
-
-_REFERENCES = {
-    EDGES: (("source_chunk_id", CHUNKS), ("target_chunk_id", CHUNKS)),
-    MEMBERSHIPS: (("chunk_id", CHUNKS), ("cluster_id", CLUSTERS)),
-}
-
 
 _NOWHERE = "refers to a record that is neither in the archive nor in the store; dropped"
 
@@ -72,7 +67,7 @@ class Merge:
         """Merge everything. Raises `ArchiveInvalid` for records that cannot stand together."""
         for batch in batches:
             self._take(batch)
-        for table in _REFERENCES:
+        for table in REFERENCES:
             self._drop_dangling(table)
         self._bring_back_astray()
         edges = self._matchers[EDGES]
@@ -148,7 +143,7 @@ class Merge:
     def _drop_dangling(self, table: Table) -> None:
         """Drop the new rows that refer to what is neither in the store nor in the archive."""
         key = table.key(self._matchers[table].columns)
-        where = f"t.rowid > {self._matchers[table].before} AND ({_dangles(table)})"
+        where = f"t.rowid > {self._matchers[table].before} AND ({dangles(table)})"
         sql = f"SELECT {project_of(table)}, t.{key} FROM main.{table.name} t WHERE {where}"  # noqa: S608 (ours)
         for project, name in self._connection.execute(sql):
             self._count.add(table, project, "dropped")
@@ -157,7 +152,7 @@ class Merge:
 
     def _bring_back_astray(self) -> None:
         """Undo what would tie an edge of the store to a chunk that is nowhere."""
-        sql = f"SELECT 1 FROM main.edges t WHERE t.rowid = ? AND ({_dangles(EDGES)})"  # noqa: S608 (ours)
+        sql = f"SELECT 1 FROM main.edges t WHERE t.rowid = ? AND ({dangles(EDGES)})"  # noqa: S608 (ours)
         for moved in self._moved:
             if self._connection.execute(sql, (moved.rowid,)).fetchone():
                 self._matchers[EDGES].change(moved.rowid, moved.was)
@@ -169,11 +164,3 @@ class Merge:
         for project, rows in self._connection.execute(sql, (self._matchers[table].before,)):
             self._changed = True
             self._count.add(table, project, "added", rows)
-
-
-def _dangles(table: Table) -> str:
-    """Give the condition that a row `t` refers to a record that is not there."""
-    return " OR ".join(
-        f"NOT EXISTS (SELECT 1 FROM main.{parent.name} p WHERE p.id = t.{column})"  # noqa: S608 (ours)
-        for column, parent in _REFERENCES[table]
-    )

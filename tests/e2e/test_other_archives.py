@@ -1,0 +1,101 @@
+"""Archives of the memory programs, from the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import builders
+import pytest
+from vectors import generate
+from vectors.memory import PASSWORD
+
+from ecm_agent.model.records import Chunk
+from ecm_agent.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from program import Program
+
+VECTORS = Path(generate.__file__).parent
+LOCKED = "causantic-1.1.causantic"
+
+
+def copied(program: Program, vector: str, name: str = "archive.bin") -> str:
+    shutil.copy(VECTORS / vector, program.home / name)
+    return f"./{name}"
+
+
+def chunks(store: Path) -> int:
+    return sum(isinstance(record, Chunk) for record in builders.contents(SqliteStore(store)))
+
+
+def test_a_causantic_archive_goes_all_the_way(bare: Program) -> None:
+    """Under a name that says nothing: inspected, verified, imported, merged and restored; its drill is declined."""
+    bare.variables["ECM_EXPORT_PASSWORD"] = PASSWORD
+    path = copied(bare, LOCKED)
+    assert "Causantic archive 1.1" in bare.run("inspect", path).out
+    (told,) = bare.run("inspect", path, "--json").objects
+    assert (told["format"], told["encrypted"], told["manifest"]["chunkCount"]) == ("causantic-archive", True, 3)
+    assert bare.run("verify", path).code == 0
+    assert bare.run("import", path).code == 0
+    assert chunks(bare.store) == 3
+    assert "nothing was changed" in bare.run("import", path, "--merge").out
+    assert bare.run("restore", path, "--into", "beside.db").code == 0
+    assert chunks(bare.home / "beside.db") == 3
+    ended = bare.run("drill", path)
+    assert (ended.code, "cannot be drilled" in ended.err) == (1, True)
+
+
+@pytest.mark.parametrize(("given", "code"), [("wrong", 12), (None, 2)])
+def test_without_its_password_it_stays_shut(bare: Program, given: str | None, code: int) -> None:
+    """A wrong password is exit 12 and none is exit 2; inspecting it without says whose archive it is."""
+    bare.variables.pop("ECM_EXPORT_PASSWORD", None)
+    path = copied(bare, LOCKED)
+    assert "Causantic archive" in bare.run("inspect", path).out
+    if given:
+        bare.variables["ECM_EXPORT_PASSWORD"] = given
+    for command in ("verify", "import"):
+        assert bare.run(command, path).code == code
+    assert not bare.store.exists()
+
+
+@pytest.mark.parametrize("vector", ["causantic-flipped.causantic", "causantic-cut.causantic"])
+def test_damage_is_not_a_wrong_password(bare: Program, vector: str) -> None:
+    """A changed byte and a missing one are exit 13."""
+    bare.variables["ECM_EXPORT_PASSWORD"] = PASSWORD
+    path = copied(bare, vector)
+    assert (bare.run("verify", path).code, bare.run("import", path).code) == (13, 13)
+
+
+@pytest.mark.parametrize("vector", ["causantic-edge.json", "causantic-member.json"])
+@pytest.mark.parametrize("how", [[], ["--dry-run"], ["--merge"]], ids=["replace", "dry run", "merge"])
+def test_what_leads_nowhere_is_left_out_and_named(bare: Program, vector: str, how: list[str]) -> None:
+    """An edge or a member whose chunk is not in such an archive: the rest is imported, it is named, exit code 3."""
+    ended = bare.run("import", copied(bare, vector), *how)
+    assert ended.code == 3
+    assert ended.out.count("  dropped: ") == 1
+    assert bare.store.exists() == (how != ["--dry-run"])
+
+
+@pytest.mark.parametrize("how", [[], ["--dry-run"], ["--merge"]], ids=["replace", "dry run", "merge"])
+def test_a_section_nobody_knows_is_named(bare: Program, how: list[str]) -> None:
+    """What this version cannot import is named with its number, in words and in JSON, and the exit code is 3."""
+    path = copied(bare, "causantic-later.json")
+    ended = bare.run("import", path, *how)
+    assert (ended.code, "3 records of section 'indexEntries'" in ended.out) == (3, True)
+    (told,) = bare.run("import", path, "--json", "--dry-run").objects
+    assert told["unread"] == {"indexEntries": 3}
+    ended = bare.run("verify", path)
+    assert (ended.code, "except 3 records of section 'indexEntries'" in ended.out) == (0, True)
+
+
+def test_our_own_archives_never_lead_nowhere(program: Program) -> None:
+    """In an archive of this program a loose end is damage, as ever: exit 13, and the store stays as it was."""
+    assert program.run("export", "--no-encrypt", "-o", "m.json").code == 0
+    value = json.loads((program.home / "m.json").read_bytes())
+    value["edges"][0]["target"] = "nowhere"
+    (program.home / "m.json").write_text(json.dumps(value))
+    assert program.run("import", "./m.json").code == 13
+    assert chunks(program.store) == 5
