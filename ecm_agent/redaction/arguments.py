@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from ecm_agent.redaction.tokens import CODE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,7 +20,6 @@ KEYS = frozenset(
     stdin text
     """.split()  # noqa: SIM905 - a list of words, one item a line, would be a page
 )
-TOKEN = "[REDACTED_CODE]"  # noqa: S105 - what stands where code was taken out
 DECODER = json.JSONDecoder()
 
 
@@ -54,5 +55,5 @@ def strings(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         value = match[1]
         if match[2]:
             key = value.lower()
-        elif value and value != TOKEN and (key in KEYS or "```" in value or "~~~" in value):
+        elif value and value != CODE and (key in KEYS or "```" in value or "~~~" in value):
             yield match.span(1)

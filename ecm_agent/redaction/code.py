@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from ecm_agent.redaction import arguments, blocks, fences, indents
+from ecm_agent.redaction.tokens import FENCED_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FENCED = "```\n[REDACTED_CODE]\n```"
 MOST = 50_000  # fences in a text; one with more was made to be slow to read, and is all code
-DONE = re.compile(r"(?:\s*+```\n\[REDACTED_CODE\]\n```)++\s*+")
+DONE = re.compile(rf"(?:\s*+{re.escape(FENCED_CODE)})++\s*+")
 
 
 def spans(text: str) -> list[tuple[int, int, bool]]:
@@ -20,7 +20,7 @@ def spans(text: str) -> list[tuple[int, int, bool]]:
 
     True marks a block, whole lines that a fenced token replaces; False the inside of a JSON string.
     """
-    if text.count("```") + text.count("~~~") - 2 * text.count(FENCED) > MOST:
+    if text.count("```") + text.count("~~~") - 2 * text.count(FENCED_CODE) > MOST:
         return [(0, len(text), True)]
     parts = blocks.split(text)
     found = [(start, end, True) for start, end in fences.spans(text, parts)]

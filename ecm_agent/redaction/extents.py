@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ecm_agent.redaction.shapes import TYPOGRAPHIC, looks_like_list, looks_like_path
+from ecm_agent.redaction.tokens import MARK
 
 
 class Run(NamedTuple):
@@ -127,7 +128,7 @@ def path_end(text: str, end: int) -> int:
 
 def trimmed(text: str, start: int, end: int) -> int:
     """Give the end of a run without the punctuation after it and without a line number."""
-    if text.startswith(("\\", "[REDACTED_"), end):
+    if text.startswith(("\\", MARK), end):
         return end
     stop = start + len(text[start:end].rstrip(_TRAILING)) if text[end - 1] in _TRAILING else end
     if text[stop - 1] == "*" and text[max(start - 1, 0)] == "*":
@@ -239,7 +240,7 @@ def _at_single(text: str, start: int, at: int, *, is_anchored: bool) -> Run:
         end = _MIXED.match(text, end).end() if text[end : end + 1] == "/" else end  # type: ignore[union-attr] # as above
         return _judged(text, start, _spaced(text, start, end) if text[start + 1] == ":" else end)
     resume = end
-    if text.startswith(("/", "[REDACTED_"), end):
+    if text.startswith(("/", MARK), end):
         cut = max(text.rfind(escape, at, end) for escape in _ESCAPES)
         if cut < 0:
             end = resume = _MIXED.match(text, end).end()  # type: ignore[union-attr] # as above

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ecm_agent.redaction.tokens import MARK
+
 STRONG = {"passw": "ord|d", "passphrase": "", "pwd": "", "secret": "", "credential": "", "bearer": ""}
 DOUBTFUL = {"token": "", "auth": "orization|", "sess": "ion|id", "cookie": "", "key": ""}
 WORDS = (*STRONG, *DOUBTFUL)
@@ -82,7 +84,7 @@ def assigned(text: str, word: str, start: int, found: re.Match[str]) -> Named | 
     value = found.end()
     if rest and not is_name(word, rest, text[found.start("rest") - 1]):
         return None
-    if text.startswith("[REDACTED_", max(0, start - len("[REDACTED_"))):
+    if text.startswith(MARK, max(0, start - len(MARK))):
         return None
     if sign == ":" and (annotation := ANNOTATION.match(text, value)):
         sign, value = "=", annotation.end()

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from ecm_agent.redaction.extents import LETTER, SEPARATOR, Run, is_boundary, path_end, run_at, trimmed
 from ecm_agent.redaction.known import AMBIGUOUS, casings, slugs, writings
 from ecm_agent.redaction.spaces import spaced_end
+from ecm_agent.redaction.tokens import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int]
 
-_TOKEN = "[REDACTED_PATH]"  # noqa: S105 - what stands for a path
 MOST_STARTS = 100_000
 """Real conversations have some thousands in a million characters; this many take less than half a second."""
 
@@ -138,7 +138,7 @@ def _is_drive(text: str, at: int) -> bool:
 def _may_begin_slug(text: str, at: int) -> bool:
     if text[at - 1].isalnum():
         return text[max(0, at - 2) : at - 1] == "\\"
-    return text[at - 1] != "-" and not text.endswith(_TOKEN, 0, at)
+    return text[at - 1] != "-" and not text.endswith(PATH, 0, at)
 
 
 def _names_someone(text: str, start: int, end: int) -> bool:

@@ -26,7 +26,8 @@ from ecm_agent.model.records import (
     VectorClock,
     VectorClockData,
 )
-from ecm_agent.redaction.text import PATH, TextRedactor
+from ecm_agent.redaction.text import TextRedactor
+from ecm_agent.redaction.tokens import PATH
 
 if TYPE_CHECKING:
     from collections import Counter

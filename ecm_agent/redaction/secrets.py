@@ -6,12 +6,11 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ecm_agent.redaction import addresses, assignments, keys, providers
+from ecm_agent.redaction.tokens import MARK, SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-TOKEN = "[REDACTED_SECRET]"  # noqa: S105 - what stands where a secret was
-MARK = "[REDACTED_"  # as every token starts
 ROUNDS = 5  # what a secret hid from the first search, another finds; a text made to need more is left to itself
 
 
@@ -49,7 +48,7 @@ def united(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 def without(text: str, found: list[tuple[int, int]]) -> str:
     kept, at = [], 0
     for start, end in found:
-        kept += [text[at:start], TOKEN]
+        kept += [text[at:start], SECRET]
         at = end
     return "".join([*kept, text[at:]])
 
@@ -60,6 +59,6 @@ def restored(found: list[tuple[int, int]], more: list[tuple[int, int]]) -> Itera
     ahead = next(following, None)
     for start, end in more:
         while ahead and ahead[0] < start + removed:
-            removed += ahead[1] - ahead[0] - len(TOKEN)
+            removed += ahead[1] - ahead[0] - len(SECRET)
             ahead = next(following, None)
         yield start + removed, end + removed

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from ecm_agent.redaction import code, secrets
 from ecm_agent.redaction.paths import PathFinder
+from ecm_agent.redaction.tokens import CODE, FENCED_CODE, PATH, SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ecm_agent.model.manifest import Redaction
     from ecm_agent.redaction.known import Known
-
-CODE, SECRET, PATH = "[REDACTED_CODE]", "[REDACTED_SECRET]", "[REDACTED_PATH]"
-_FENCED = f"```\n{CODE}\n```"
 
 
 class TextRedactor:
@@ -56,4 +54,4 @@ def _code(text: str, start: int, end: int, block: bool, /) -> tuple[int, int, st
         return start, end, CODE
     before = "" if start == 0 or text[start - 1] == "\n" else "\n"
     after = "" if end == len(text) or text[end] == "\n" else "\n"
-    return start, end, f"{before}{_FENCED}{after}"
+    return start, end, f"{before}{FENCED_CODE}{after}"

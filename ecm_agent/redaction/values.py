@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from math import log2
 
-TOKEN = "[REDACTED_"  # noqa: S105 - what stands where something was taken out, no secret
+from ecm_agent.redaction.tokens import MARK
+
 SHORTEST = 3  # characters of a secret after a name that leaves no doubt
 SHORTEST_DOUBTFUL = 8  # and after one that does, such as "token"
 LONGEST_PLACEHOLDER = 40
@@ -56,7 +57,7 @@ def is_reference(value: str) -> bool:
     """Tell whether `value` only names where a secret is, stands for one, or is a token of ours."""
     return bool(
         not value
-        or TOKEN in value
+        or MARK in value
         or REFERENCE.fullmatch(value)
         or MASK.fullmatch(value)
         or is_placeholder(value.lower())
