@@ -73,7 +73,7 @@ def test_a_store_with_other_content_is_not_replaced(store: SqliteStore) -> None:
     execute(store.path, """INSERT INTO "odd ""name" VALUES ('x')""")
     with pytest.raises(StoreUnreadable, match=r': ingestion_checkpoints, odd "name\.') as caught:
         fill(store, [[chunk("n1")]])
-    assert "--store" in caught.value.hint
+    assert "--into" in caught.value.hint
     assert contents(store) == list(flat(memory()))
 
 
