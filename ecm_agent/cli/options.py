@@ -68,7 +68,8 @@ WaitLock: TypeAlias = Annotated[
     typer.Option("--wait-lock", metavar="TIME", help="Wait so long for another process on the same job (30s, 10m)."),
 ]
 RedactPaths: TypeAlias = Annotated[
-    bool, typer.Option("--redact-paths", help="Take out file paths, home directories, user names, names of projects.")
+    bool,
+    typer.Option("--redact-paths", help="Take out file paths, home directories, user names; projects get pseudonyms."),
 ]
 RedactCode: TypeAlias = Annotated[bool, typer.Option("--redact-code", help="Take out code and the output of tools.")]
 RedactSecrets: TypeAlias = Annotated[

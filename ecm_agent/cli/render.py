@@ -45,7 +45,7 @@ def warn(out: Screen, exported: Exported) -> None:
     for table, rows in sorted(exported.gaps.items()):
         out.warn(f"table {table} ({counted(rows, 'rows')}) is not in the archive: this version cannot back it up")
     if exported.manifest.redacted and exported.manifest.vector_count:
-        out.warn("vectors are in the archive, and texts can be guessed from them: --with-vectors was asked for")
+        out.warn("vectors are in the archive, and texts can be guessed from them")
     if not exported.manifest.chunk_count:
         out.warn("the store holds no chunks")
 
@@ -59,6 +59,7 @@ def exported(output: Path, result: Exported) -> Iterator[str]:
 
 def backed_up(result: BackedUp) -> Iterator[str]:
     yield f"{result.job}: {result.archive}, {contents(result.exported.manifest)}, {size(result.exported.bytes)}"
+    yield from _no_backup(result.exported.manifest)
     for delivery in result.deliveries:
         yield from _delivered(delivery)
     for delivery in result.caught_up:
@@ -139,6 +140,8 @@ def status(jobs: Iterable[JobStatus], zone: ZoneInfo) -> Iterator[str]:
         yield f"job {job.job}"
         if job.next_run:
             yield f"  schedule      {job.schedule}, next run {moment(job.next_run, zone)}"
+        if job.redacted:
+            yield f"  REDACTED      its archives are no backup: they are without {', '.join(job.redacted)}"
         yield f"  last run      {_ended(job.last_run, zone)}"
         yield f"  last success  {moment(job.last_success.finished_at, zone) if job.last_success else 'never'}"
         if job.last_check:
@@ -221,6 +224,7 @@ def inspected(file: Path, bytes_: int, format_: str, manifest: Manifest | None, 
 def verified(source: str, result: Verified) -> Iterator[str]:
     how = "decrypted" if result.encrypted else "not encrypted"
     yield f"Good: {source}, {size(result.bytes)}, {how}, every record read: {contents(result.manifest)}"
+    yield from _no_backup(result.manifest)
     for section, records in sorted(result.unread.items()):
         yield f"  except {counted(records, 'records')} of section {section!r}, which this version does not know"
 
@@ -228,6 +232,13 @@ def verified(source: str, result: Verified) -> Iterator[str]:
 def drilled(source: str, result: Drilled) -> Iterator[str]:
     yield f"Restored: {source}, in {result.seconds:.1f} s, into a scratch store: {contents(result.manifest)}"
     yield "  integrity and references ok, every record compared with the archive; the scratch store is gone"
+    yield from _no_backup(result.manifest)
+
+
+def _no_backup(manifest: Manifest) -> Iterator[str]:
+    """Say of a redacted archive what it is, wherever it could be taken for more."""
+    if manifest.redacted:
+        yield f"  REDACTED, so no backup: it is without {', '.join(manifest.redacted)}"
 
 
 def redacted(manifest: Manifest) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from ecm_agent.config.destinations import Section
 from ecm_agent.config.values import (
+    SEPARATED_BY_COMMAS,
     Commands,
     Count,
     CountOfSome,
@@ -153,7 +154,7 @@ class JobSettings(Section):
         description="Whether to back up the embedding vectors. Not said, they are, unless something is redacted: texts "
         "can be guessed from vectors.",
     )
-    redact: list[Redaction] = Field(
+    redact: Annotated[list[Redaction], SEPARATED_BY_COMMAS] = Field(
         default=[],
         description="What to take out of the texts, to share the archives: paths, code, secrets. A redacted archive is "
         "no backup: it does not give back what was taken out.",

@@ -78,6 +78,8 @@ class JobStatus(Struct, frozen=True):
     waiting: list[Pending]
     destinations: list[DestinationStatus]
     last_proven_restore: ProvenRestore | None = None
+    redacted: tuple[str, ...] = ()
+    """What its archives are without; such are for sharing, and no backup."""
 
     @property
     def well(self) -> bool:
@@ -111,6 +113,7 @@ def status_of(job: Job, context: Context) -> JobStatus:
         waiting=history.pending(job.name),
         destinations=[_destination_status(job, name, place, context) for name, place in job.destinations.items()],
         last_proven_restore=_proven_restore(history.last_success(job.name, "drill"), context.clock.now()),
+        redacted=job.selection.redact,
     )
 
 

@@ -7,7 +7,16 @@ from typing import NamedTuple
 
 from ecm_agent.redaction.tokens import MARK
 
-STRONG = {"passw": "ord|d", "passphrase": "", "pwd": "", "secret": "", "credential": "", "bearer": ""}
+STRONG = {
+    "passw": "ord|d",
+    "passphrase": "",
+    "pwd": "",
+    "secret": "",
+    "credential": "",
+    "bearer": "",
+    "_pass": "",
+    "_pw": "",
+}
 DOUBTFUL = {"token": "", "auth": "orization|", "sess": "ion|id", "cookie": "", "key": ""}
 WORDS = (*STRONG, *DOUBTFUL)
 
@@ -90,9 +99,18 @@ def assigned(text: str, word: str, start: int, found: re.Match[str]) -> Named | 
         sign, value = "=", annotation.end()
     elif not sign and not loose:
         sign = "option" if word == "bearer" else "value"
+    if word == "token" and is_given_one(text, start, sign):
+        return Named(word, strong=True, shouted=False, sign="option", value=value, start=start)
     shouted = sign == "=" and text[value - 1] == "=" and text[start : start + 2].isupper()
     strong = word in STRONG or shouted or (word == "key" and is_strong_key(text[max(0, start - BEFORE) : start]))
     return Named(word, strong, shouted, sign, start, value)
+
+
+def is_given_one(text: str, start: int, sign: str) -> bool:
+    """Tell whether the word is the last one of an option (`--token=`) or of a header (`X-Auth-Token:`)."""
+    if sign == "=":
+        return bool(OPTION.search(text, max(0, start - BEFORE), start))
+    return sign == ":" and text[start].isupper() and text[max(0, start - 1) : start] == "-"
 
 
 def is_strong_key(before: str) -> bool:
