@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from ecm_agent.archive import open_archive
 from ecm_agent.atomic import new_file, private_directory
 from ecm_agent.errors import EcmError
 from ecm_agent.jobs.export import export
@@ -29,7 +30,6 @@ class Saved(Struct, frozen=True):
     """A safety archive; `path` is empty where there was nothing to save, or no archive was wanted."""
 
     path: str = ""
-    chunks: int = 0
     whole: bool = True
     """Whether it can take the store's place again: not where the store has tables that archives do not hold."""
 
@@ -55,7 +55,7 @@ class Safety(Struct, frozen=True):
                 f"No safety archive can be written in {self.directory}: {error.strerror}; the store was not touched.",
                 hint="Make room there, let ecm-agent write there, or go without one: --no-safety-archive",
             ) from error
-        return Saved(str(path), made.manifest.chunk_count, whole=not made.manifest.partial)
+        return Saved(str(path), whole=not made.manifest.partial)
 
     def _free_path(self, directory: Path, now: datetime, *, encrypted: bool) -> Path:
         """Name a safety archive made now; of two restores in one second, each keeps what it replaced."""
@@ -117,12 +117,29 @@ class Undoable:
                 self._context.history.cancel_restore(self._number)
             self._number = None
 
-    def fail(self) -> None:
-        """Put on record that the store was not changed; the safety archive stays unless that can be seen."""
-        self.cancel()
-        with suppress(EcmError):
-            if self._store.chunk_count() == self.saved.chunks:
-                self.drop()
+    def fail(self, *, interrupted: bool) -> None:
+        """Look what became of a change that ended early, and put that on record.
+
+        The safety archive goes only when the store holds all it does, record by record. An interruption may come after
+        the change is complete: then it happened, and can be undone.
+        """
+        is_as_it_was = None
+        with suppress(EcmError, OSError):
+            is_as_it_was = self._is_as_it_was()
+        if is_as_it_was:
+            self.drop()
+        elif interrupted and is_as_it_was is False:
+            self.finish()
+        else:
+            self.cancel()
+
+    def _is_as_it_was(self) -> bool | None:
+        """Whether the store holds what its safety archive does; `None` when there is none to tell by."""
+        if not self.saved.path:
+            return None
+        with Path(self.saved.path).open("rb") as file:
+            archive = open_archive(file, self._context.password)
+            return self._store.compare(archive.manifest, archive.batches()).none
 
     def drop(self) -> None:
         """Forget a change that turned out to be none, and the safety archive with it."""
@@ -136,13 +153,13 @@ class Undoable:
 def undoable(store: MemoryStore, what: str, safety: Safety, context: Context) -> Iterator[Undoable]:
     """Put what the block does to a store on record, so that `undo` can take it back; `what` says which change it is.
 
-    The block calls `prepare` of what it is given. Whatever it raises means that the store was not changed.
+    The block calls `prepare` of what it is given. An `Exception` that it raises means that the store was not changed.
     """
     change = Undoable(store, what, safety, context)
     try:
         yield change
-    except BaseException:
-        change.fail()
+    except BaseException as error:
+        change.fail(interrupted=not isinstance(error, Exception))
         raise
     change.finish()
 

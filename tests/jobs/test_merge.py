@@ -12,11 +12,11 @@ import pytest
 from msgspec.structs import replace
 from workplace import PASSWORD, Workplace
 
-from ecm_agent.archive import write_archive
+from ecm_agent.archive import open_archive, write_archive
 from ecm_agent.errors import ArchiveInvalid, MergeConflicts, NotFound
 from ecm_agent.jobs.export import export
 from ecm_agent.jobs.restore import Restored, Terms, restore
-from ecm_agent.jobs.safety import Safety
+from ecm_agent.jobs.safety import Safety, undoable
 from ecm_agent.jobs.undo import to_undo
 from ecm_agent.model.manifest import Selection
 from ecm_agent.model.records import Membership
@@ -122,6 +122,26 @@ def test_a_merge_that_settles_for_what_is_there_is_not_to_be_undone(at: Workplac
     assert safety_archives(at) == []
     with pytest.raises(NotFound):
         to_undo(there, at.history)
+
+
+def test_an_interruption_after_the_change_leaves_the_way_back(at: Workplace, there: SqliteStore) -> None:
+    """Ctrl-C that comes when all is written loses nothing: the safety archive stays, and undo knows of the change."""
+    before = builders.rows_of(there.path)
+    archive = open_archive(archive_of(at.store), PASSWORD)
+    safety = Safety(at.state_dir / "safety", "laptop")
+
+    def merge_and_be_interrupted() -> None:
+        with undoable(there, "merge of memory.ecm", safety, at.context()) as change:
+            there.merge(archive.manifest, archive.batches(), "theirs", prepare=change.prepare)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        merge_and_be_interrupted()
+    assert builders.rows_of(there.path) != before
+    assert len(safety_archives(at)) == 1
+    at.clock.advance(timedelta(seconds=1))
+    undo(at, there)
+    assert builders.rows_of(there.path) == before
 
 
 def test_a_killed_change_is_no_change(at: Workplace, there: SqliteStore) -> None:
