@@ -17,15 +17,25 @@ if TYPE_CHECKING:
     from ecm_agent.model.manifest import Selection
 
 
-def init(store: options.Store = None, config: options.Config = None, *, json: options.Json = False) -> None:
-    """Make an empty memory store (ECM schema version 2)."""
+def init(
+    store: options.Store = None,
+    config: options.Config = None,
+    *,
+    schema: Annotated[
+        Literal["ecm", "causantic"],
+        typer.Option(help="Whose: ecm (ECM 0.1, schema version 2) or causantic (Causantic 0.10, schema version 16)."),
+    ] = "ecm",
+    json: options.Json = False,
+) -> None:
+    """Make an empty memory store."""
     from ecm_agent import wiring
+    from ecm_agent.store.generations import GENERATIONS
 
     with screen(json=json) as out:
-        new = wiring.store(settings_of(config, store))
-        new.create()
-        out.say(f"Made an empty memory store at {new.path}.")
-        out.summary("init", {"store": str(new.path)})
+        new, generation = wiring.store(settings_of(config, store)), GENERATIONS[schema]
+        new.create(generation)
+        out.say(f"Made an empty memory store at {new.path} (schema version {generation.version}).")
+        out.summary("init", {"store": str(new.path), "schema_version": generation.version})
 
 
 def export(  # noqa: PLR0913 (one parameter for each option)

@@ -1,7 +1,7 @@
-"""ECM's tables: how each column is called in a record, and the schema of an empty store (version 2).
+"""The memory's tables: how each column is called in a record.
 
 Real stores are of many generations, with more or fewer columns than these; code that reads one asks it which it has.
-The schema follows the stores the original program wrote (ECM 0.1.0); the SQL is our own.
+`store/generations.py` has the schemas of empty ones.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from ecm_agent.model.records import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-
-SCHEMA_VERSION = 2
 
 
 class Kind(Enum):
@@ -174,72 +172,3 @@ VECTORS = Table(
 
 TABLES = (CHUNKS, EDGES, CLUSTERS, MEMBERSHIPS, VECTOR_CLOCKS, VECTORS)
 """In the order of an archive's sections."""
-
-CREATE_VECTORS = "CREATE TABLE vectors (id TEXT PRIMARY KEY, embedding BLOB NOT NULL)"
-"""The memory program makes this table when it stores its first vector, so a store may lack it."""
-
-CREATE_STORE = f"""
-CREATE TABLE chunks (
-  id TEXT PRIMARY KEY,
-  session_id TEXT NOT NULL,
-  session_slug TEXT NOT NULL,
-  turn_indices TEXT NOT NULL,
-  start_time TEXT NOT NULL,
-  end_time TEXT NOT NULL,
-  content TEXT NOT NULL,
-  code_block_count INTEGER DEFAULT 0,
-  tool_use_count INTEGER DEFAULT 0,
-  approx_tokens INTEGER DEFAULT 0,
-  created_at TEXT DEFAULT CURRENT_TIMESTAMP,
-  agent_id TEXT,
-  vector_clock TEXT,
-  spawn_depth INTEGER DEFAULT 0
-);
-CREATE TABLE edges (
-  id TEXT PRIMARY KEY,
-  source_chunk_id TEXT NOT NULL REFERENCES chunks(id) ON DELETE CASCADE,
-  target_chunk_id TEXT NOT NULL REFERENCES chunks(id) ON DELETE CASCADE,
-  edge_type TEXT NOT NULL,
-  reference_type TEXT,
-  initial_weight REAL NOT NULL DEFAULT 1.0,
-  created_at TEXT NOT NULL,
-  vector_clock TEXT,
-  link_count INTEGER DEFAULT 1
-);
-CREATE TABLE clusters (
-  id TEXT PRIMARY KEY,
-  name TEXT,
-  description TEXT,
-  centroid BLOB,
-  exemplar_ids TEXT,
-  membership_hash TEXT,
-  created_at TEXT DEFAULT CURRENT_TIMESTAMP,
-  refreshed_at TEXT
-);
-CREATE TABLE chunk_clusters (
-  chunk_id TEXT NOT NULL REFERENCES chunks(id) ON DELETE CASCADE,
-  cluster_id TEXT NOT NULL REFERENCES clusters(id) ON DELETE CASCADE,
-  distance REAL NOT NULL,
-  PRIMARY KEY (chunk_id, cluster_id)
-);
-CREATE TABLE vector_clocks (
-  id TEXT PRIMARY KEY,
-  project_slug TEXT NOT NULL,
-  clock_data TEXT NOT NULL,
-  updated_at TEXT DEFAULT CURRENT_TIMESTAMP
-);
-{CREATE_VECTORS};
-CREATE TABLE schema_version (
-  version INTEGER PRIMARY KEY,
-  applied_at TEXT DEFAULT CURRENT_TIMESTAMP
-);
-CREATE INDEX idx_chunks_session ON chunks(session_id);
-CREATE INDEX idx_chunks_session_slug ON chunks(session_slug);
-CREATE INDEX idx_chunks_start_time ON chunks(start_time);
-CREATE INDEX idx_edges_source ON edges(source_chunk_id);
-CREATE INDEX idx_edges_target ON edges(target_chunk_id);
-CREATE INDEX idx_edges_type ON edges(edge_type);
-CREATE INDEX idx_chunk_clusters_cluster ON chunk_clusters(cluster_id);
-CREATE INDEX idx_vector_clocks_project ON vector_clocks(project_slug);
-INSERT INTO schema_version (version) VALUES ({SCHEMA_VERSION});
-"""  # noqa: S608 (all of it is ours)

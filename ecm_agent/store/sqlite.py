@@ -16,11 +16,12 @@ from ecm_agent.store.base import Replaced, nothing
 from ecm_agent.store.clusters import write_clusters
 from ecm_agent.store.connection import columns_of, connect, explained, transaction, undo_the_unfinished
 from ecm_agent.store.dangling import drop_dangling, refuse_dangling
+from ecm_agent.store.generations import ECM, generation_for, generation_of
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.merging.comparison import Comparison
 from ecm_agent.store.merging.merge import Merge
-from ecm_agent.store.schema import CREATE_STORE, CREATE_VECTORS, TABLES, VECTORS
-from ecm_agent.store.snapshot import SqliteSnapshot, other_tables
+from ecm_agent.store.schema import TABLES, VECTORS
+from ecm_agent.store.snapshot import SqliteSnapshot, other_tables, schema_version
 from ecm_agent.store.writing import RowWriter, quoted
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ecm_agent.model.manifest import Manifest, Selection
     from ecm_agent.model.records import Batch, RecordType
     from ecm_agent.store.base import Changes, Dropped, OnConflict, Reclustered
+    from ecm_agent.store.generations import Generation
     from ecm_agent.store.schema import Table
 
 
@@ -68,7 +70,7 @@ class SqliteStore:
     def replace(
         self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
     ) -> Replaced:
-        with self._writable() as connection, transaction(connection):
+        with self._writable(generation_for(manifest)) as connection, transaction(connection):
             _refuse_other_tables(self.path, connection)
             prepare()
             _empty(connection)
@@ -89,7 +91,7 @@ class SqliteStore:
     ) -> Changes:
         if dry_run and not self.exists():
             return self.compare(manifest, batches)
-        with self._writable() as connection, transaction(connection, keep=not dry_run):
+        with self._writable(generation_for(manifest)) as connection, transaction(connection, keep=not dry_run):
             prepare()
             changes = Merge(connection, manifest, on_conflict).run(batches)
             if on_conflict == "fail" and not dry_run:
@@ -104,7 +106,7 @@ class SqliteStore:
                 return Comparison(connection, manifest).run(batches)
         self._refuse_leftovers()
         with closing(sqlite3.connect(":memory:")) as nothing_there:
-            nothing_there.executescript(CREATE_STORE)
+            nothing_there.executescript(generation_for(manifest).ddl)
             return Comparison(nothing_there, manifest).run(batches)
 
     def recluster(
@@ -113,15 +115,18 @@ class SqliteStore:
         with connect(self.path, write=True) as connection:
             return write_clusters(connection, clusters, memberships, prepare)
 
-    def create(self) -> None:
+    def create(self, generation: Generation = ECM) -> None:
         if self.exists():
             raise EcmError(f"There is something at {self.path} already.", hint="Name another place with --store.")
-        with self._new():
+        with self._new(generation):
             pass
 
     @contextmanager
-    def _writable(self) -> Iterator[sqlite3.Connection]:
-        """Open the store to write; one that does not exist is made, and appears once the block has ended well."""
+    def _writable(self, generation: Generation) -> Iterator[sqlite3.Connection]:
+        """Open the store to write; one that does not exist is made, and appears once the block has ended well.
+
+        `generation` is that of a new one.
+        """
         if self.exists():
             try:
                 with connect(self.path, write=True) as connection:
@@ -129,12 +134,12 @@ class SqliteStore:
             finally:
                 undo_the_unfinished(self.path)
             return
-        with self._new() as path, connect(path, write=True) as connection, explained(self.path):
+        with self._new(generation) as path, connect(path, write=True) as connection, explained(self.path):
             _unjournaled(connection)
             yield connection
 
     @contextmanager
-    def _new(self) -> Iterator[Path]:
+    def _new(self, generation: Generation) -> Iterator[Path]:
         """Give an empty store under a temporary name; it takes its own once the block has ended well."""
         self._refuse_leftovers()
         of_the_block: OSError | None = None
@@ -144,7 +149,7 @@ class SqliteStore:
                 path = Path(file.name)
                 with explained(self.path), closing(sqlite3.connect(path)) as connection:
                     _unjournaled(connection)
-                    connection.executescript(f"BEGIN; {CREATE_STORE} COMMIT")
+                    connection.executescript(f"BEGIN; {generation.ddl} COMMIT")
                 try:
                     yield path
                 except OSError as error:
@@ -224,5 +229,5 @@ def _without(replaced: Replaced, dropped: Dropped) -> Replaced:
 
 def _ready_columns(connection: sqlite3.Connection, table: Table) -> list[str]:
     if table is VECTORS and not columns_of(connection, table.name):
-        connection.execute(CREATE_VECTORS)
+        connection.execute(generation_of(schema_version(connection)).vectors)
     return columns_of(connection, table.name)

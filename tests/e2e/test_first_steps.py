@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import builders
+import pytest
 from program import Program
 
 from ecm_agent.jobs.compare import differences
@@ -21,7 +22,7 @@ ARCHIVE = r"default-[A-Za-z0-9._-]+-\d{8}T\d{6}Z\.ecm"
 def test_no_configuration_is_needed(bare: Program, modes: Callable[[Path], dict[str, str]]) -> None:
     """In an empty home, init, backup, list, verify, restore and status do what they say, and leave private files."""
     ended = bare.run("init")
-    assert (ended.code, ended.out) == (0, f"Made an empty memory store at {bare.store}.\n")
+    assert (ended.code, ended.out) == (0, f"Made an empty memory store at {bare.store} (schema version 2).\n")
     builders.fill(SqliteStore(bare.store), builders.memory())
 
     ended = bare.run("backup")
@@ -94,3 +95,19 @@ def test_the_demonstration_proves_itself_and_leaves_nothing(bare: Program) -> No
     assert "all 400 chunks" in ended.out
     assert list(temporary.iterdir()) == []
     assert sorted(path.name for path in bare.home.iterdir()) == ["ecm-agent.yaml", "tmp"]
+
+
+@pytest.mark.parametrize(("asked", "version"), [([], 2), (["--schema", "ecm"], 2), (["--schema", "causantic"], 16)])
+def test_a_store_of_either_generation_is_made(bare: Program, asked: list[str], version: int) -> None:
+    """`init` makes ECM's unless Causantic's is asked for, says which, and the store is one that exports."""
+    (told,) = bare.run("init", *asked, "--store", "new.db", "--json").objects
+    assert told["schema_version"] == version
+    *_, made = bare.run("export", "--no-encrypt", "-o", "new.json", "--store", "new.db", "--json").objects
+    assert made["manifest"]["schemaVersion"] == version
+
+
+def test_init_makes_no_store_of_a_generation_unheard_of(bare: Program) -> None:
+    """A schema that there is not is exit code 2, and names those there are."""
+    ended = bare.run("init", "--schema", "v3")
+    assert (ended.code, bare.store.exists()) == (2, False)
+    assert "causantic" in ended.err

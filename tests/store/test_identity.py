@@ -20,7 +20,8 @@ from ecm_agent.errors import StoreUnreadable
 from ecm_agent.model.records import Chunk, Cluster, Edge, Membership
 from ecm_agent.sample import Shape, batches
 from ecm_agent.store import connection
-from ecm_agent.store.schema import CREATE_STORE, MEMBERSHIPS, TABLES
+from ecm_agent.store.generations import ECM
+from ecm_agent.store.schema import MEMBERSHIPS, TABLES
 from ecm_agent.store.snapshot import MAX_ODDITIES
 from ecm_agent.store.sqlite import SqliteStore
 
@@ -159,7 +160,7 @@ REGULAR = [
     ("vectors", "embedding", "x'0000c07f0000c0ff010080ff0000807f000080ff00000080'"),
 ]
 
-UNCHECKED = CREATE_STORE.replace(" NOT NULL", "")
+UNCHECKED = ECM.ddl.replace(" NOT NULL", "")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -386,7 +387,7 @@ def test_rows_that_refer_to_nothing_are_left_out_and_counted(tmp_path: Path) -> 
 
 def _columns(table: str) -> list[str]:
     with closing(sqlite3.connect(":memory:")) as database:
-        database.executescript(CREATE_STORE)
+        database.executescript(ECM.ddl)
         return [name for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", (table,))]
 
 

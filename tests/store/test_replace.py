@@ -31,7 +31,8 @@ from msgspec.structs import replace
 from ecm_agent.errors import ArchiveInvalid, StoreUnreadable
 from ecm_agent.model.manifest import Selection
 from ecm_agent.model.records import Chunk, Edge, Exact, Vector
-from ecm_agent.store.schema import SCHEMA_VERSION, TABLES
+from ecm_agent.store.generations import ECM
+from ecm_agent.store.schema import TABLES
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def test_the_manifest_names_what_an_archive_does_not_hold(store: SqliteStore) ->
     with store.snapshot(Selection(), CREATED) as snapshot:
         assert snapshot.manifest.left_out == {"ingestion_checkpoints": 2}
         assert snapshot.manifest.partial
-        assert snapshot.manifest.schema_version == SCHEMA_VERSION
+        assert snapshot.manifest.schema_version == ECM.version
 
 
 def test_other_tables_without_rows_do_not_hinder(store: SqliteStore) -> None:
@@ -264,7 +265,7 @@ def test_a_new_store_has_the_schema_of_version_2(tmp_path: Path) -> None:
     """Every table an archive can hold is there, and the file is for its owner only."""
     store = SqliteStore(tmp_path / "memory.db")
     store.create()
-    assert query(store, "SELECT version FROM schema_version") == [(SCHEMA_VERSION,)]
+    assert query(store, "SELECT version FROM schema_version") == [(ECM.version,)]
     assert query(store, "PRAGMA integrity_check") == [("ok",)]
     assert {name for (name,) in query(store, "SELECT name FROM sqlite_master WHERE type = 'table'")} == {
         *(table.name for table in TABLES),

@@ -19,7 +19,7 @@ from builders import CREATED, chunk, edge, execute, exhaust, fill, memory, sqlit
 from ecm_agent.errors import StoreUnreadable
 from ecm_agent.model.manifest import Selection
 from ecm_agent.store import connection
-from ecm_agent.store.schema import CREATE_STORE
+from ecm_agent.store.generations import ECM
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def no_tables(path: Path) -> None:
 
 
 def some_tables(path: Path) -> None:
-    execute(path, CREATE_STORE, "DROP TABLE edges; DROP TABLE chunk_clusters")
+    execute(path, ECM.ddl, "DROP TABLE edges; DROP TABLE chunk_clusters")
 
 
 def some_columns(path: Path) -> None:
-    execute(path, CREATE_STORE, "ALTER TABLE chunks DROP COLUMN content")
+    execute(path, ECM.ddl, "ALTER TABLE chunks DROP COLUMN content")
 
 
 @cache

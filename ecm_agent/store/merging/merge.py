@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecm_agent.store.base import Conflict, Fate, Oddity
 from ecm_agent.store.dangling import REFERENCES, dangles
+from ecm_agent.store.generations import generation_of
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.merging.folding import fold
 from ecm_agent.store.merging.matching import Matcher, project_of
@@ -18,7 +19,8 @@ from ecm_agent.store.merging.rowset import RowSet
 from ecm_agent.store.merging.settling import settle
 from ecm_agent.store.merging.tally import Count, project_name
 from ecm_agent.store.reading import row_name
-from ecm_agent.store.schema import CREATE_VECTORS, EDGES, TABLES, VECTORS
+from ecm_agent.store.schema import EDGES, TABLES, VECTORS
+from ecm_agent.store.snapshot import schema_version
 
 if TYPE_CHECKING:
     import sqlite3
@@ -82,7 +84,7 @@ class Merge:
     def _take(self, batch: Batch) -> None:
         table = next(table for table in TABLES if table.record is type(batch[0]))
         if table is VECTORS and table not in self._matchers:
-            self._connection.execute(CREATE_VECTORS)
+            self._connection.execute(generation_of(schema_version(self._connection)).vectors)
             self._matchers[table] = Matcher(self._connection, table, self._manifest)
         if table not in self._matchers:
             self._no_place[table.name] += len(batch)
