@@ -12,7 +12,7 @@ from ecm_agent.archive.lines import LineDocument, OtherLayout
 from ecm_agent.archive.tree import TreeDocument
 from ecm_agent.errors import ArchiveInvalid, PasswordMissing
 from ecm_agent.model.manifest import CAUSANTIC, FORMAT
-from ecm_agent.model.records import RECORD_TYPES, Batch, Cluster, Membership
+from ecm_agent.model.records import RECORD_TYPES, Batch, Cluster, Membership, TableRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,9 +53,11 @@ class Archive:
         do not say it).
         """
         counts: Counter[type] = Counter()
+        rows = _Rows(self.manifest)
         for _section, batch in self._parts():
             plain, implied = _taken_apart(batch) if self.manifest.original else (batch, [])
             counts[type(plain[0])] += len(plain)
+            rows.count(plain)
             yield plain
             yield from implied
         for kind in RECORD_TYPES:
@@ -64,6 +66,7 @@ class Archive:
                 raise ArchiveInvalid(
                     f"Archive is damaged: it announces {announced} {kind.section} and holds {counts[kind]}."
                 )
+        rows.check()
 
     def _read_manifest(self) -> Manifest:
         try:
@@ -87,6 +90,36 @@ class Archive:
 
     def _document(self) -> ByteSource:
         return decompressed(self._plaintext())
+
+
+class _Rows:
+    """Holds the rows of other tables against what the manifest says of those tables."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        described = manifest.schema.with_rows if manifest.schema else []
+        self._values = {table.name: len(table.valued) for table in described}
+        self._announced = manifest.rows()
+        self._found: Counter[str] = Counter()
+
+    def count(self, batch: Batch) -> None:
+        """Count rows. Raises `ArchiveInvalid` for one that is of no table there is, or not as long as its columns."""
+        for row in batch:
+            if not isinstance(row, TableRow):
+                return
+            if len(row.values) != self._values.get(row.table):
+                raise ArchiveInvalid(
+                    f"Invalid archive format: rows[{self._found.total()}] does not fit what the metadata say of the "
+                    f"table {row.table!r}."
+                )
+            self._found[row.table] += 1
+
+    def check(self) -> None:
+        """Raise `ArchiveInvalid` where a table has not as many rows as were announced."""
+        for table, announced in self._announced.items():
+            if announced != self._found[table]:
+                raise ArchiveInvalid(
+                    f"Archive is damaged: it announces {announced} rows of {table!r} and holds {self._found[table]}."
+                )
 
 
 def open_archive(file: BinaryIO, password: Secret | None) -> Archive:

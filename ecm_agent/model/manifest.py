@@ -8,7 +8,18 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, RecordType, Vector, VectorClock
+from ecm_agent.model.records import (
+    RECORD_TYPES,
+    Chunk,
+    Cluster,
+    Edge,
+    Membership,
+    RecordType,
+    TableRow,
+    Vector,
+    VectorClock,
+)
+from ecm_agent.model.schema import Schema
 
 FORMAT = "ecm-archive"
 VERSION = "1.0"
@@ -26,18 +37,22 @@ Redaction: TypeAlias = Literal["paths", "code", "secrets"]
 class Selection:
     """Which part of a store to export. `projects=None` means all of them; what `redact` names is taken out of texts.
 
-    Without `vectors` an archive holds neither vectors nor centroids, from which texts can be guessed.
+    Without `vectors` an archive holds neither vectors nor centroids, from which texts can be guessed. `exclude` names
+    tables to leave out.
     """
 
     projects: tuple[str, ...] | None = None
     vectors: bool = True
     redact: tuple[Redaction, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=True):
     """Counts, projects, and what is *not* in the archive. An absent count means the section is not announced.
 
-    `left_out` maps each table that is not in this archive, though the store holds rows of it, to their number.
+    `schema` says what the store is made of, and which tables beyond those of ECM have rows in here.
+    `left_out` maps each table that is not in this archive, though the store holds rows of it, to their number; those
+    in `excluded` at the wish of whoever made it.
     `dangling` counts rows that were left behind because a row they refer to does not exist, by table.
     `selected_projects` is present when only some projects were exported.
     `redacted` names what was taken out of the texts, `redactions` how often; names of projects are pseudonyms when
@@ -56,11 +71,14 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     membership_count: int | None = None
     vector_clock_count: int | None = None
     vector_count: int | None = None
+    row_count: int | None = None
+    schema: Schema | None = None
     schema_version: int | None = None
     generator: str | None = None
     source: str | None = None
     selected_projects: list[str] | None = None
     left_out: dict[str, int] = {}
+    excluded: list[str] = []
     dangling: dict[str, int] = {}
     redacted: list[Redaction] = []
     redactions: dict[str, int] = {}
@@ -74,11 +92,16 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
             Membership: self.membership_count,
             VectorClock: self.vector_clock_count,
             Vector: self.vector_count,
+            TableRow: self.row_count,
         }[kind]
 
     def counts(self) -> dict[str, int]:
         """Give the announced counts by section."""
         return {kind.section: count for kind in RECORD_TYPES if (count := self.count(kind)) is not None}
+
+    def rows(self) -> dict[str, int]:
+        """Give the number of rows of each other table that are in here."""
+        return {table.name: table.rows or 0 for table in self.schema.with_rows} if self.schema else {}
 
     @property
     def kin(self) -> str:

@@ -127,11 +127,26 @@ class Vector(Record, rename="camel"):
     model_id: str | UnsetType | None = UNSET
 
 
-AnyRecord: TypeAlias = Chunk | Edge | Cluster | Membership | VectorClock | Vector
-RecordType: TypeAlias = type[Chunk] | type[Edge] | type[Cluster] | type[Membership] | type[VectorClock] | type[Vector]
+class TableRow(Record, rename="camel"):
+    """A row of any other table of the store: its values, in the order of the columns that the manifest's schema gives.
 
-RECORD_TYPES: tuple[RecordType, ...] = (Chunk, Edge, Cluster, Membership, VectorClock, Vector)
+    It never has `columns`.
+    """
+
+    section = "rows"
+    table: str
+    values: list[Cell]
+
+
+AnyRecord: TypeAlias = Chunk | Edge | Cluster | Membership | VectorClock | Vector | TableRow
+RecordType: TypeAlias = (
+    type[Chunk] | type[Edge] | type[Cluster] | type[Membership] | type[VectorClock] | type[Vector] | type[TableRow]
+)
+
+RECORD_TYPES: tuple[RecordType, ...] = (Chunk, Edge, Cluster, Membership, VectorClock, Vector, TableRow)
 """Every kind of record, in the order of an archive's sections."""
 
-Batch: TypeAlias = list[Chunk] | list[Edge] | list[Cluster] | list[Membership] | list[VectorClock] | list[Vector]
+Batch: TypeAlias = (
+    list[Chunk] | list[Edge] | list[Cluster] | list[Membership] | list[VectorClock] | list[Vector] | list[TableRow]
+)
 """Some records of one kind, never empty; small enough to hold in memory."""

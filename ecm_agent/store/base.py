@@ -47,6 +47,8 @@ class Replaced(Struct, frozen=True):
     records: dict[str, int]
     no_place: dict[str, int]
     dropped: Dropped = Dropped()
+    not_made: list[str] = []
+    """What of the store that the archive describes could not be made: a view, a trigger, a virtual table."""
 
 
 OnConflict: TypeAlias = Literal["ours", "theirs", "fail"]
@@ -97,6 +99,8 @@ class Changes(Struct, frozen=True):
     """Values the store has no place for, by `table` or `table.column`."""
     none: bool
     """Whether the store is, or would be, as it was."""
+    not_made: list[str] = []
+    """As in `Replaced`."""
 
     def total(self, fate: Fate, section: str | None = None) -> int:
         """Count the records that met a fate, in one section or in all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.store.cells import BrokenText, SqlValue
@@ -12,11 +12,19 @@ from ecm_agent.store.writing import quoted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ecm_agent.store.schema import Table
     from ecm_agent.store.writing import Rows
 
 
-def insert(connection: sqlite3.Connection, table: Table, groups: Sequence[Rows]) -> None:
+class Place(Protocol):
+    """A table, of whatever kind; `key` chooses, of the columns there are, the one that names a row in messages."""
+
+    @property
+    def name(self) -> str: ...
+
+    def key(self, columns: Sequence[str]) -> str: ...
+
+
+def insert(connection: sqlite3.Connection, table: Place, groups: Sequence[Rows]) -> None:
     """Insert rows, all or none. Raises `ArchiveInvalid` that names the first one that cannot be."""
     connection.execute("SAVEPOINT batch")
     try:
@@ -33,13 +41,13 @@ def place_for(value: SqlValue) -> str:
     return "CAST(? AS TEXT)" if isinstance(value, BrokenText) else "?"
 
 
-def insertion(table: Table, columns: Sequence[str], first: Sequence[SqlValue]) -> str:
+def insertion(table: Place, columns: Sequence[str], first: Sequence[SqlValue]) -> str:
     """Give the INSERT for rows like the first one; a row with a value that is not UTF-8 is alone in its group."""
     names = ", ".join(quoted(column) for column in columns)
     return f"INSERT INTO {quoted(table.name)} ({names}) VALUES ({', '.join(map(place_for, first))})"  # noqa: S608 (quoted)
 
 
-def _name_the_culprit(connection: sqlite3.Connection, table: Table, groups: Sequence[Rows]) -> NoReturn:
+def _name_the_culprit(connection: sqlite3.Connection, table: Place, groups: Sequence[Rows]) -> NoReturn:
     """Insert one by one, up to the row that cannot be, and name it."""
     for rows in groups:
         for number, row in enumerate(rows.values):

@@ -62,6 +62,11 @@ class Table:
     required: bool = True
 
     @property
+    def section(self) -> str:
+        """What the section of an archive is called that holds its records."""
+        return self.record.section
+
+    @property
     def essential(self) -> list[str]:
         """The columns no record of this kind can do without."""
         required = {field.name for field in msgspec.structs.fields(self.record) if field.required}

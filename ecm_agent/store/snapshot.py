@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from ecm_agent import __version__
 from ecm_agent.errors import UsageError
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
-from ecm_agent.model.records import RECORD_TYPES
+from ecm_agent.model.records import RECORD_TYPES, TableRow
 from ecm_agent.store.base import Oddity
 from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.connection import columns_of, explained
+from ecm_agent.store.other_tables import VERSION_TABLE, OtherTables
 from ecm_agent.store.reading import RowReader, row_name
 from ecm_agent.store.schema import CHUNKS, CLUSTERS, EDGES, MEMBERSHIPS, TABLES, VECTOR_CLOCKS, VECTORS
 from ecm_agent.store.writing import quoted
@@ -49,6 +50,7 @@ class SqliteSnapshot:
         self.oddities: list[Oddity] = []
         self.odd_rows = 0
         self._ask_for(self._all_projects())
+        self._others = OtherTables(connection, selection, self._chunk, _ASKED)
         self.manifest = self._manifest(created)
 
     def batches(self, kinds: Collection[RecordType] = RECORD_TYPES) -> Iterator[Batch]:
@@ -56,6 +58,8 @@ class SqliteSnapshot:
             for table in TABLES:
                 if table.record in kinds and self.manifest.count(table.record) is not None:
                     yield from self._batches_of(table)
+            if TableRow in kinds:
+                yield from self._others.batches(self._note)
 
     def chunk_ids(self) -> Iterator[str]:
         sql = f"SELECT CAST(t.id AS BLOB) FROM main.chunks t WHERE typeof(t.id) = 'text' AND {self._wanted(CHUNKS)}"  # noqa: S608 (names are ours)
@@ -142,7 +146,7 @@ class SqliteSnapshot:
     def _manifest(self, created: str) -> Manifest:
         counts = {table: self._count(table) for table in TABLES if self._columns[table]}
         selected = None if self._selection.projects is None else sorted(set(self._selection.projects))
-        left_out = other_tables(self._connection)
+        left_out = dict(self._others.left_out)
         if not self._selection.vectors and (vectors := counts.pop(VECTORS, 0)):
             left_out[VECTORS.name] = vectors
         return Manifest(
@@ -155,10 +159,13 @@ class SqliteSnapshot:
             membership_count=counts[MEMBERSHIPS],
             vector_clock_count=counts.get(VECTOR_CLOCKS),
             vector_count=counts.get(VECTORS),
+            row_count=None if self._selection.redact else self._others.rows,
+            schema=self._others.schema,
             schema_version=schema_version(self._connection),
             generator=f"ecm-agent {__version__}",
             selected_projects=selected,
             left_out=left_out,
+            excluded=sorted(left_out.keys() & set(self._selection.exclude)),
             dangling=self._dangling(),
         )
 
@@ -203,16 +210,7 @@ class SqliteSnapshot:
 
 def schema_version(connection: sqlite3.Connection) -> int | None:
     """Read the schema's generation; `None` when the store does not say."""
-    if "version" not in columns_of(connection, "schema_version"):
+    if "version" not in columns_of(connection, VERSION_TABLE):
         return None
     version = connection.execute("SELECT max(version) FROM schema_version").fetchone()[0]
     return version if isinstance(version, int) else None
-
-
-def other_tables(connection: sqlite3.Connection) -> dict[str, int]:
-    """Count the rows of the tables that are neither ECM's nor SQLite's own; tables without rows are not listed."""
-    ours = {table.name for table in TABLES} | {"schema_version"}
-    sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*'"
-    names = [name for (name,) in connection.execute(sql) if name not in ours]
-    counts = {name: connection.execute(f"SELECT count(*) FROM main.{quoted(name)}").fetchone()[0] for name in names}  # noqa: S608 (quoted)
-    return {name: count for name, count in counts.items() if count}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,26 +11,26 @@ from msgspec import structs
 
 from ecm_agent.atomic import new_file, private_directory
 from ecm_agent.errors import EcmError, MergeConflicts, StoreUnreadable
-from ecm_agent.store.base import Replaced, nothing
+from ecm_agent.store.base import nothing
 from ecm_agent.store.clusters import write_clusters
 from ecm_agent.store.connection import columns_of, connect, explained, transaction, undo_the_unfinished
-from ecm_agent.store.dangling import drop_dangling, refuse_dangling
-from ecm_agent.store.generations import ECM, generation_for, generation_of
-from ecm_agent.store.inserting import insert
+from ecm_agent.store.founding import Foundation, foundation_for
+from ecm_agent.store.full_text import damaged, rebuild, triggers_aside
+from ecm_agent.store.generations import ECM
 from ecm_agent.store.merging.comparison import Comparison
 from ecm_agent.store.merging.merge import Merge
-from ecm_agent.store.schema import TABLES, VECTORS
-from ecm_agent.store.snapshot import SqliteSnapshot, other_tables, schema_version
-from ecm_agent.store.writing import RowWriter, quoted
+from ecm_agent.store.other_rows import make_missing
+from ecm_agent.store.replacing import replace_all
+from ecm_agent.store.schema import TABLES
+from ecm_agent.store.snapshot import SqliteSnapshot, schema_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ecm_agent.model.manifest import Manifest, Selection
-    from ecm_agent.model.records import Batch, RecordType
-    from ecm_agent.store.base import Changes, Dropped, OnConflict, Reclustered
+    from ecm_agent.model.records import Batch
+    from ecm_agent.store.base import Changes, OnConflict, Reclustered, Replaced
     from ecm_agent.store.generations import Generation
-    from ecm_agent.store.schema import Table
 
 
 class SqliteStore:
@@ -50,10 +49,11 @@ class SqliteStore:
         return SqliteStore(path)
 
     def problems(self) -> list[str]:
-        with connect(self.path, write=False) as connection:
+        # A full-text table is checked by an order to write to it, which writes nothing.
+        with connect(self.path, write=True) as connection, transaction(connection, keep=False):
             found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
-            broken = connection.execute("PRAGMA foreign_key_check").fetchall()
-        return found + [f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in broken]
+            found += [f"the full-text table {name} does not agree with what it indexes" for name in damaged(connection)]
+            return found + list(_broken_references(connection))
 
     def chunk_count(self) -> int:
         if not self.exists():
@@ -70,15 +70,10 @@ class SqliteStore:
     def replace(
         self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
     ) -> Replaced:
-        with self._writable(generation_for(manifest)) as connection, transaction(connection):
-            _refuse_other_tables(self.path, connection)
+        founding = self._founding(manifest)
+        with self._writable(founding.script) as connection, transaction(connection):
             prepare()
-            _empty(connection)
-            replaced = _fill(connection, manifest, batches)
-            if manifest.original:
-                return _without(replaced, drop_dangling(connection))
-            refuse_dangling(connection)
-            return replaced
+            return structs.replace(replace_all(connection, manifest, batches), not_made=founding.not_made)
 
     def merge(
         self,
@@ -91,23 +86,29 @@ class SqliteStore:
     ) -> Changes:
         if dry_run and not self.exists():
             return self.compare(manifest, batches)
-        with self._writable(generation_for(manifest)) as connection, transaction(connection, keep=not dry_run):
+        founding = self._founding(manifest)
+        with self._writable(founding.script) as connection, transaction(connection, keep=not dry_run):
             prepare()
-            changes = Merge(connection, manifest, on_conflict).run(batches)
+            with triggers_aside(connection):
+                make_missing(connection, manifest, schema_version(connection))
+                changes = Merge(connection, manifest, on_conflict).run(batches)
+                if not (changes.none or dry_run):
+                    rebuild(connection)
             if on_conflict == "fail" and not dry_run:
                 _refuse_conflicts(changes)
-            return changes
+            return structs.replace(changes, not_made=founding.not_made)
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
         if self.exists():
             with connect(self.path, write=False) as connection:
                 connection.execute("BEGIN")
-                _refuse_other_tables(self.path, connection)
                 return Comparison(connection, manifest).run(batches)
         self._refuse_leftovers()
         with closing(sqlite3.connect(":memory:")) as nothing_there:
-            nothing_there.executescript(generation_for(manifest).ddl)
-            return Comparison(nothing_there, manifest).run(batches)
+            founding = self._founding(manifest)
+            nothing_there.executescript(founding.script)
+            changes = Comparison(nothing_there, manifest).run(batches)
+            return structs.replace(changes, not_made=founding.not_made)
 
     def recluster(
         self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
@@ -118,14 +119,18 @@ class SqliteStore:
     def create(self, generation: Generation = ECM) -> None:
         if self.exists():
             raise EcmError(f"There is something at {self.path} already.", hint="Name another place with --store.")
-        with self._new(generation):
+        with self._new(generation.ddl):
             pass
 
+    def _founding(self, manifest: Manifest) -> Foundation:
+        """Say what the store is to be made of; of one that is there, nothing."""
+        return Foundation("", []) if self.exists() else foundation_for(manifest)
+
     @contextmanager
-    def _writable(self, generation: Generation) -> Iterator[sqlite3.Connection]:
+    def _writable(self, script: str) -> Iterator[sqlite3.Connection]:
         """Open the store to write; one that does not exist is made, and appears once the block has ended well.
 
-        `generation` is that of a new one.
+        `script` makes a new one.
         """
         if self.exists():
             try:
@@ -134,12 +139,12 @@ class SqliteStore:
             finally:
                 undo_the_unfinished(self.path)
             return
-        with self._new(generation) as path, connect(path, write=True) as connection, explained(self.path):
+        with self._new(script) as path, connect(path, write=True) as connection, explained(self.path):
             _unjournaled(connection)
             yield connection
 
     @contextmanager
-    def _new(self, generation: Generation) -> Iterator[Path]:
+    def _new(self, script: str) -> Iterator[Path]:
         """Give an empty store under a temporary name; it takes its own once the block has ended well."""
         self._refuse_leftovers()
         of_the_block: OSError | None = None
@@ -149,7 +154,7 @@ class SqliteStore:
                 path = Path(file.name)
                 with explained(self.path), closing(sqlite3.connect(path)) as connection:
                     _unjournaled(connection)
-                    connection.executescript(f"BEGIN; {generation.ddl} COMMIT")
+                    connection.executescript(f"BEGIN; {script} COMMIT")
                 try:
                     yield path
                 except OSError as error:
@@ -170,6 +175,17 @@ class SqliteStore:
                 )
 
 
+def _broken_references(connection: sqlite3.Connection) -> Iterator[str]:
+    """Name references of the memory's own tables that lead nowhere; an archive has none."""
+    for table in TABLES:
+        if not columns_of(connection, table.name):
+            continue
+        broken = connection.execute("SELECT rowid, parent FROM pragma_foreign_key_check(?)", (table.name,)).fetchall()
+        yield from (
+            f"row {row} of {table.name} refers to a row of {parent} that is not there" for row, parent in broken
+        )
+
+
 def _unjournaled(connection: sqlite3.Connection) -> None:
     """Put no journal beside a file that nobody has seen yet: nothing is lost, and nobody would clear it away."""
     connection.execute("PRAGMA journal_mode = MEMORY")
@@ -184,50 +200,3 @@ def _refuse_conflicts(changes: Changes) -> None:
             f"{'; …' if conflicts > len(changes.conflicts[:3]) else ''}. Nothing was merged.",
             hint="See all that would be done with --dry-run; settle with --on-conflict ours, or theirs.",
         )
-
-
-def _refuse_other_tables(path: Path, connection: sqlite3.Connection) -> None:
-    """Refuse to replace what a safety archive of this version would not hold either."""
-    if others := other_tables(connection):
-        raise StoreUnreadable(
-            f"{path} holds tables this version cannot replace: {', '.join(sorted(others))}.",
-            hint="Restore beside it instead; a safety archive is an archive, too: ecm-agent import FILE --into PATH",
-        )
-
-
-def _empty(connection: sqlite3.Connection) -> None:
-    for table in reversed(TABLES):
-        if columns_of(connection, table.name):
-            connection.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608 (ours)
-
-
-def _fill(connection: sqlite3.Connection, manifest: Manifest, batches: Iterable[Batch]) -> Replaced:
-    tables = {table.record: table for table in TABLES}
-    writers: dict[RecordType, RowWriter] = {}
-    written: Counter[str] = Counter()
-    no_place: Counter[str] = Counter()
-    for batch in batches:
-        table = tables[type(batch[0])]
-        if table.record not in writers:
-            writers[table.record] = RowWriter(table, _ready_columns(connection, table), manifest)
-        if not columns_of(connection, table.name):
-            no_place[table.name] += len(batch)
-            continue
-        insert(connection, table, list(writers[table.record].rows(batch)))
-        written[batch[0].section] += len(batch)
-    for writer in writers.values():
-        no_place += writer.no_place
-    return Replaced(dict(written), dict(no_place))
-
-
-def _without(replaced: Replaced, dropped: Dropped) -> Replaced:
-    """Take back what was dropped from the count of what was written."""
-    records = Counter(replaced.records)
-    records.subtract(dropped.records)
-    return structs.replace(replaced, records={name: count for name, count in records.items() if count}, dropped=dropped)
-
-
-def _ready_columns(connection: sqlite3.Connection, table: Table) -> list[str]:
-    if table is VECTORS and not columns_of(connection, table.name):
-        connection.execute(generation_of(schema_version(connection)).vectors)
-    return columns_of(connection, table.name)

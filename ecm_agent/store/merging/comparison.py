@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ecm_agent.model.records import TableRow
 from ecm_agent.store.base import Oddity
 from ecm_agent.store.dangling import NOT_THERE, REFERENCES
 from ecm_agent.store.merging.loose_ends import LooseEnds
 from ecm_agent.store.merging.matching import Matcher, project_of
+from ecm_agent.store.merging.others import Others
 from ecm_agent.store.merging.settling import same
 from ecm_agent.store.merging.tally import Count
 from ecm_agent.store.reading import row_name
@@ -37,10 +39,14 @@ class Comparison:
         self._loose = LooseEnds(connection) if manifest.original else None
         self._count = Count()
         self._no_place: Counter[str] = Counter()
+        self._others = Others(connection, manifest, self._count)
 
     def run(self, batches: Iterable[Batch]) -> Changes:
         """Compare everything. Raises `ArchiveInvalid` for records that cannot stand together."""
         for batch in batches:
+            if type(batch[0]) is TableRow:
+                self._others.compare(batch)
+                continue
             matcher = self._matchers[type(batch[0])]
             if matcher.columns:
                 for rows in matcher.writer.rows(batch):
@@ -52,6 +58,8 @@ class Comparison:
             self._no_place += matcher.writer.no_place
             if matcher.columns:
                 self._count_removed(matcher)
+        self._others.count_removed()
+        self._no_place += self._others.no_place
         changed = self._count.met("added", "updated", "removed")
         return self._count.changes(self._no_place, none=not changed)
 

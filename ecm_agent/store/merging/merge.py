@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ecm_agent.model.records import TableRow
 from ecm_agent.store.base import Conflict, Fate, Oddity
 from ecm_agent.store.dangling import REFERENCES, dangles
 from ecm_agent.store.generations import generation_of
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.merging.folding import fold
 from ecm_agent.store.merging.matching import Matcher, project_of
+from ecm_agent.store.merging.others import Others
 from ecm_agent.store.merging.rowset import RowSet
 from ecm_agent.store.merging.settling import settle
 from ecm_agent.store.merging.tally import Count, project_name
@@ -64,11 +66,15 @@ class Merge:
         self._count = Count()
         self._changed = False
         self._no_place: Counter[str] = Counter()
+        self._others = Others(connection, manifest, self._count)
 
     def run(self, batches: Iterable[Batch]) -> Changes:
         """Merge everything. Raises `ArchiveInvalid` for records that cannot stand together."""
         for batch in batches:
-            self._take(batch)
+            if type(batch[0]) is TableRow:
+                self._others.merge(batch, self._on_conflict)
+            else:
+                self._take(batch)
         for table in REFERENCES:
             self._drop_dangling(table)
         self._bring_back_astray()
@@ -79,7 +85,9 @@ class Merge:
         for table, matcher in self._matchers.items():
             self._count_new(table)
             self._no_place += matcher.writer.no_place
-        return self._count.changes(self._no_place, none=not self._changed)
+        self._others.drop_dangling()
+        changed = self._changed or self._others.changed
+        return self._count.changes(self._no_place + self._others.no_place, none=not changed)
 
     def _take(self, batch: Batch) -> None:
         table = next(table for table in TABLES if table.record is type(batch[0]))

@@ -44,15 +44,17 @@ class Settled(NamedTuple):
 class Rule:
     """How the rows of a table are settled. A column that is not named here is content.
 
-    `key` tells which rows are one record; `clock` which of two rows is later. `joins` are bookkeeping: when something
+    `key` tells which rows are one record; `clock` which of two rows is later, or `later`, a column of which the higher
+    value is. `joins` are bookkeeping: when something
     was first or last seen, whoever is right about the content. While two edges agree on their `meaning` they are one
     edge, and its `strength` is joined as well, unless one of them is later. A row without a clock of its own `follows`
     another (a table, and the column that holds its id): whoever had the last word on that one has it on this.
     """
 
-    table: Table
+    table: Table | None
     key: tuple[str, ...] = ("id",)
     clock: str = ""
+    later: str = ""
     joins: Joins = field(default_factory=dict)
     meaning: frozenset[str] = frozenset()
     strength: Joins = field(default_factory=dict)
@@ -96,10 +98,10 @@ def same(rule: Rule, ours: Row, theirs: Row) -> bool:
     return all(_same(rule.table, name, ours[name], value) for name, value in theirs.items())
 
 
-def _same(table: Table, column: str, one: SqlValue, other: SqlValue) -> bool:
+def _same(table: Table | None, column: str, one: SqlValue, other: SqlValue) -> bool:
     if type(one) is type(other) and one == other:
         return True
-    if column not in table.json_columns or not isinstance(one, str) or not isinstance(other, str):
+    if table is None or column not in table.json_columns or not isinstance(one, str) or not isinstance(other, str):
         return False
     try:
         return bool(msgspec.json.decode(one) == msgspec.json.decode(other))
@@ -109,10 +111,20 @@ def _same(table: Table, column: str, one: SqlValue, other: SqlValue) -> bool:
 
 def _order(rule: Rule, ours: Row, theirs: Row) -> Order | None:
     """Say how the archive's row stands to the store's in time; `None` when nothing tells."""
+    if rule.later in theirs:
+        return _order_of(theirs[rule.later], ours[rule.later])
     if rule.clock not in theirs:
         return None
     one, other = _clock(theirs[rule.clock]), _clock(ours[rule.clock])
     return order(one, other) if one and other else None
+
+
+def _order_of(one: SqlValue, other: SqlValue) -> Order | None:
+    """Say how two values stand in time: numbers, or texts as times are written; `None` where nothing tells."""
+    alike = (isinstance(one, str) and isinstance(other, str)) or (isinstance(one, int) and isinstance(other, int))
+    if not alike or one == other:
+        return None
+    return Order.AFTER if one > other else Order.BEFORE  # type: ignore[operator] # both texts, or both numbers
 
 
 def _joins(rule: Rule, ours: Row, theirs: Row) -> dict[str, Callable[[SqlValue, SqlValue], SqlValue]]:
@@ -184,3 +196,22 @@ RULES = {
         Rule(VECTORS, joins={"last_accessed": _latest, "orphaned_at": _unless_alive}, follows=(CHUNKS, "id")),
     )
 }
+
+_OTHERS = {
+    "ingestion_checkpoints": Rule(None, later="last_turn_index"),
+    "session_states": Rule(None, later="ended_at"),
+    "entities": Rule(None, later="updated_at", joins={"created_at": _earliest}),
+    "entity_mentions": Rule(None, joins={"confidence": _greatest}),
+    "index_entries": Rule(None, joins={"created_at": _earliest}),
+    "index_vectors": Rule(None, joins={"last_accessed": _latest, "orphaned_at": _unless_alive}),
+    "embedding_cache": Rule(None, joins={"hit_count": _greatest, "created_at": _earliest}),
+    "hdbscan_models": Rule(None, later="created_at"),
+}
+"""Of the other tables those we know; the store says what their keys are."""
+
+_UNKNOWN = Rule(None)
+
+
+def rule_for(table: str) -> Rule:
+    """Give the rule of a table that is not one of ECM's own."""
+    return _OTHERS.get(table, _UNKNOWN)

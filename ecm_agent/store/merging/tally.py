@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ecm_agent.model.records import RECORD_TYPES
 from ecm_agent.store.base import Changes, Conflict, Oddity, Tally
@@ -14,13 +14,19 @@ if TYPE_CHECKING:
 
     from ecm_agent.store.base import Fate
     from ecm_agent.store.cells import SqlValue
-    from ecm_agent.store.schema import Table
 
 EXAMPLES = 20
 """How many conflicts and dropped records are named; all are counted."""
 
 
 _SECTIONS = [kind.section for kind in RECORD_TYPES]
+
+
+class Counted(Protocol):
+    """A table whose records are counted."""
+
+    @property
+    def section(self) -> str: ...
 
 
 class Count:
@@ -31,11 +37,11 @@ class Count:
         self._conflicts: list[Conflict] = []
         self._dropped: list[Oddity] = []
 
-    def add(self, table: Table, project: SqlValue, fate: Fate, records: int = 1) -> None:
+    def add(self, table: Counted, project: SqlValue, fate: Fate, records: int = 1) -> None:
         """Count records of a table, and of a project where they belong to one, that met a fate."""
-        self._fates[table.record.section, project_name(project), fate] += records
+        self._fates[table.section, project_name(project), fate] += records
 
-    def change(self, table: Table, project: SqlValue, fate: Fate, was: Fate) -> None:
+    def change(self, table: Counted, project: SqlValue, fate: Fate, was: Fate) -> None:
         """Give a record that was counted already another fate."""
         self.add(table, project, was, -1)
         self.add(table, project, fate)
@@ -58,8 +64,14 @@ class Count:
         for (section, project, fate), records in self._fates.items():
             tally = tallies.setdefault((section, project), Tally(section, project))
             setattr(tally, fate, records)
-        in_order = sorted(tallies.values(), key=lambda one: (_SECTIONS.index(one.section), one.project or ""))
+        in_order = sorted(tallies.values(), key=_order)
         return Changes(in_order, self._conflicts, self._dropped, dict(no_place), none)
+
+
+def _order(tally: Tally) -> tuple[int, str, str]:
+    """Order tallies: an archive's sections first, then other tables by name."""
+    known = _SECTIONS.index(tally.section) if tally.section in _SECTIONS else len(_SECTIONS)
+    return known, tally.section, tally.project or ""
 
 
 def project_name(slug: SqlValue) -> str | None:

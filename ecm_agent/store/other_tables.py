@@ -1,0 +1,184 @@
+"""The tables of a store beyond ECM's own: which of their rows belong to an export, and how they are read.
+
+Nothing is known of what most of them hold. They are kept as they are, value by value.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
+
+from ecm_agent.model.records import Exact, TableRow
+from ecm_agent.model.schema import FullText, Schema, Table
+from ecm_agent.store.base import Oddity
+from ecm_agent.store.cells import lenient_text, to_cell
+from ecm_agent.store.describing import describe
+from ecm_agent.store.reading import row_name
+from ecm_agent.store.schema import TABLES
+from ecm_agent.store.tokens import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ecm_agent.model.manifest import Selection
+    from ecm_agent.model.records import Cell
+    from ecm_agent.store.cells import SqlValue
+
+MEMORY = frozenset(table.name for table in TABLES)
+"""The tables that have a section of their own."""
+
+VERSION_TABLE = "schema_version"
+"""Says which generation a store is of: part of its schema rather than of its memory."""
+
+_BATCH_ROWS, _BATCH_BYTES = 512, 1 << 22
+_PROJECT = ("session_slug", "project_slug")
+_EMBEDDED = frozenset(("embedding", "model_blob"))
+_REFERENCES = {
+    "index_entry_chunks": (("index_entry_id", "index_entries", "id"), ("chunk_id", "chunks", "id")),
+    "index_vectors": (("id", "index_entries", "id"),),
+}
+"""References that the memory program relies on without declaring them: column, table, its column."""
+
+
+class _Part(NamedTuple):
+    """The rows of a table that belong to an export."""
+
+    table: Table | FullText
+    where: str
+    rows: int
+
+
+class OtherTables:
+    """The tables beyond ECM's own, within a read transaction of the store.
+
+    `chunk` gives the condition that an expression is the id of a selected chunk; `asked` that one is a project asked
+    for. Where only some projects are, a table has rows in the export when it names projects, or refers to what does.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, selection: Selection, chunk: Callable[[str], str], asked: str
+    ) -> None:
+        self._connection = connection
+        self._selection = selection
+        self._chunk, self._asked = chunk, asked
+        self._schema = describe(connection)
+        self._projects = {table.name: column for table in self._schema.tables if (column := _project_column(table))}
+        self.left_out: dict[str, int] = {}
+        """Tables whose rows are not in the export, or not all, and how many; those without rows are not listed."""
+        self._parts = list(self._selected())
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self._parts)
+
+    @property
+    def schema(self) -> Schema | None:
+        """The store's schema, with the number of rows that are in the export; none of it goes into a redacted one."""
+        if self._selection.redact:
+            return None
+        rows = {part.table.name: part.rows for part in self._parts}
+        return replace(
+            self._schema,
+            tables=[replace(table, rows=rows.get(table.name)) for table in self._schema.tables],
+            full_texts=[replace(table, rows=rows.get(table.name)) for table in self._schema.full_texts],
+            foreign=self._schema.foreign if self._selection.projects is None else [],
+        )
+
+    def batches(self, note: Callable[[list[Oddity], int], object]) -> Iterator[list[TableRow]]:
+        """Give the rows, table by table, in the order they are stored in; `note` is told of odd ones."""
+        for part in self._parts:
+            for rows in self._pages(part):
+                oddities: list[Oddity] = []
+                yield [_record(part.table, row, oddities) for row in rows]
+                note(oddities, len(oddities))
+
+    def _pages(self, part: _Part) -> Iterator[list[tuple[SqlValue, ...]]]:
+        cursor = self._connection.cursor()
+        cursor.execute(_select(part))
+        while True:
+            page: list[tuple[SqlValue, ...]] = []
+            size = 0
+            self._connection.text_factory = lenient_text
+            while len(page) < _BATCH_ROWS and size < _BATCH_BYTES and (row := cursor.fetchone()):
+                page.append(row)
+                size += sum(len(value) for value in row if isinstance(value, str | bytes))
+            self._connection.text_factory = str
+            if not page:
+                return
+            yield page
+
+    def _selected(self) -> Iterator[_Part]:
+        for table in self._schema.writable:
+            if table.name in MEMORY:
+                continue
+            where = self._condition(table)
+            rows = self._count(table.name, where or "1")
+            if where is not None:
+                yield _Part(table, where, rows)
+            elif rows:
+                self.left_out[table.name] = rows
+        for one in self._schema.foreign:
+            if one.kind == "virtual table" and (rows := self._count_foreign(one.name)):
+                self.left_out[one.name] = rows
+
+    def _condition(self, table: Table | FullText) -> str | None:
+        """Give the condition that a row `t` belongs to the export; `None` where the whole table is left out."""
+        selection = self._selection
+        if table.name in selection.exclude or selection.redact:
+            return None
+        if not selection.vectors and isinstance(table, Table) and not _EMBEDDED.isdisjoint(table.written):
+            return None
+        if selection.projects is None or table.name == VERSION_TABLE:
+            return "1"
+        return " AND ".join(self._in_projects(table)) or None if isinstance(table, Table) else None
+
+    def _in_projects(self, table: Table) -> Iterator[str]:
+        if column := self._projects.get(table.name):
+            yield f"t.{quoted(column)} {self._asked}"
+        declared = [(key.columns[0], key.table, (key.to or ["id"])[0]) for key in table.foreign_keys]
+        for column, parent, to in (*declared, *_REFERENCES.get(table.name, ())):
+            if parent == "chunks":
+                yield self._chunk(f"t.{quoted(column)}")
+            elif parent in self._projects:
+                project = quoted(self._projects[parent])
+                yield (
+                    f"EXISTS (SELECT 1 FROM main.{quoted(parent)} p WHERE p.{quoted(to)} = t.{quoted(column)} "  # noqa: S608 (quoted)
+                    f"AND p.{project} {self._asked})"
+                )
+
+    def _count(self, name: str, where: str) -> int:
+        sql = f"SELECT count(*) FROM main.{quoted(name)} t WHERE {where}"  # noqa: S608 (quoted)
+        return int(self._connection.execute(sql).fetchone()[0])
+
+    def _count_foreign(self, name: str) -> int:
+        """Count the rows of a virtual table; one whose module is not there cannot be read, and holds none for us."""
+        try:
+            return self._count(name, "1")
+        except sqlite3.DatabaseError:
+            return 0
+
+
+def _project_column(table: Table) -> str | None:
+    return next((column for column in _PROJECT if column in table.written), None)
+
+
+def _select(part: _Part) -> str:
+    columns = ", ".join(f"t.{quoted(column)}" for column in part.table.valued)
+    # An index that covers all columns would give another order than that of the table.
+    scan = "NOT INDEXED " if isinstance(part.table, Table) else ""
+    return f"SELECT {columns} FROM main.{quoted(part.table.name)} t {scan}WHERE {part.where}"  # noqa: S608 (quoted)
+
+
+def _record(table: Table | FullText, row: tuple[SqlValue, ...], oddities: list[Oddity]) -> TableRow:
+    values: list[Cell] = list(map(to_cell, row))
+    odd = [
+        column
+        for column, cell in zip(table.valued, values, strict=True)
+        if isinstance(cell, Exact) and not isinstance(cell.blob, bytes)
+    ]
+    if odd:
+        found = f"{', '.join(odd)} cannot be said in plain JSON; kept exactly"
+        oddities.append(Oddity(table.name, row_name(row[0]), found))
+    return TableRow(table=table.name, values=values)
