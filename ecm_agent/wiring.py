@@ -77,7 +77,7 @@ def job(settings: Settings, name: str, *, attended: bool = False) -> Job:
 
 def _selection(keys: JobSettings) -> Selection:
     vectors = not keys.redact if keys.vectors is None else keys.vectors
-    return Selection(tuple(keys.projects) or None, vectors, tuple(keys.redact))
+    return Selection(tuple(keys.projects) or None, vectors, tuple(keys.redact), tuple(keys.exclude_tables))
 
 
 def around(settings: Settings, name: str) -> Around:

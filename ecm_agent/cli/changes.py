@@ -42,6 +42,8 @@ def restored(source: str, store: Path, result: Restored, config: Path | None) ->
         yield from _dropped(result.replaced.dropped.examples, result.dropped)
     for place, values in sorted(result.no_place.items()):
         yield f"  left out: {counted(values, 'values')} of {place}, for which the store has no place"
+    for what in result.not_made:
+        yield f"  not made: {what}, which the archive only describes (its SQL: {program()} inspect --json)"
     for section, records in sorted(result.unread.items()):
         yield f"  left out: {counted(records, 'records')} of section {section!r}, which this version does not know"
     yield from _way_back(result.kept, f" ({before})", store, config)
@@ -80,9 +82,6 @@ def _way_back(kept: Kept, what: str, store: Path, config: Path | None) -> Iterat
     if not kept.safety_archive:
         return
     yield f"  What was there before{what} is in {kept.safety_archive}"
-    if not kept.replaceable:
-        yield "  It cannot be put back in one step yet: the store has tables that archives do not hold"
-        return
     words = ["undo"] if kept.undoable else ["import", kept.safety_archive, "--force"]
     words += ["--store", str(store)] + (["--config", str(config)] if config else [])
     yield f"  To undo: {shlex.join([program(), *words])}"

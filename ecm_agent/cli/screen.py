@@ -68,7 +68,10 @@ class Screen:
         if self.json:
             from msgspec import to_builtins
 
-            self.emit("summary", {"command": command, **to_builtins(result), **more})
+            body = {"command": command, **to_builtins(result), **more}
+            if isinstance(about := body.get("manifest"), dict):
+                about.pop("schema", None)  # long, and `inspect` gives it
+            self.emit("summary", body)
 
     def fail(self, error: EcmError) -> None:
         body = {"code": error.exit_code, "kind": error.kind, "message": error.message, "hint": error.hint}

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ecm_agent.config.destinations import Section
 from ecm_agent.config.values import (
@@ -25,6 +25,7 @@ from ecm_agent.config.values import (
 )
 from ecm_agent.errors import UsageError
 from ecm_agent.model.manifest import Redaction
+from ecm_agent.model.schema import MEMORY_TABLES
 
 if TYPE_CHECKING:
     from ecm_agent.retention import Policy
@@ -154,6 +155,11 @@ class JobSettings(Section):
         description="Whether to back up the embedding vectors. Not said, they are, unless something is redacted: texts "
         "can be guessed from vectors.",
     )
+    exclude_tables: Names = Field(
+        default=[],
+        description="Tables to leave out of the archives, by name, such as caches (embedding_cache). The memory's own "
+        "tables cannot be left out.",
+    )
     redact: Annotated[list[Redaction], SEPARATED_BY_COMMAS] = Field(
         default=[],
         description="What to take out of the texts, to share the archives: paths, code, secrets. A redacted archive is "
@@ -165,6 +171,13 @@ class JobSettings(Section):
     ping: PingSettings | None = Field(
         default=None, description="A dead-man's switch: an address that hears of every run's start and end."
     )
+
+    @field_validator("exclude_tables", mode="after")
+    @classmethod
+    def _leaves_the_memory_in(cls, tables: list[str]) -> list[str]:
+        if kept := sorted(set(tables) & MEMORY_TABLES):
+            raise plain(f"cannot leave out {', '.join(kept)}: the memory itself")
+        return tables
 
     def jitter_time(self) -> timedelta:
         """Give the longest delay of a run."""

@@ -117,7 +117,8 @@ def _restore_and_compare(archive: Archive, store: MemoryStore, context: Context)
             hint="It can still be proved by reading every record: ecm-agent verify",
         )
     batches = followed(context.progress, "Drill: restoring", archive.manifest, archive.batches())
-    if no_place := store.replace(archive.manifest, batches).no_place:
+    replaced = store.replace(archive.manifest, batches)
+    if no_place := replaced.no_place:
         raise EcmError(
             f"This archive cannot be drilled: a store made by this version has no place for {', '.join(no_place)}.",
             hint="It can still be proved by reading every record: ecm-agent verify",
@@ -135,6 +136,7 @@ def _restore_and_compare(archive: Archive, store: MemoryStore, context: Context)
             odd.look(restored)
     unread = archive.unknown.items()
     return [
+        *(f"a restore does not make {what}, which the archive only describes" for what in replaced.not_made),
         *(f"{count} records of section {name!r}, which this version does not know" for name, count in unread),
         *odd.warnings(),
     ]

@@ -14,13 +14,12 @@ from ecm_agent.atomic import new_file
 from ecm_agent.errors import EcmError, UsageError
 from ecm_agent.jobs.progress import Progress, Silent, followed
 from ecm_agent.jobs.redact import RedactedSnapshot
-from ecm_agent.model.manifest import Manifest, timestamp
+from ecm_agent.model.manifest import Manifest, Selection, timestamp
 from ecm_agent.store.base import Oddity
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ecm_agent.model.manifest import Selection
     from ecm_agent.secret import Secret
     from ecm_agent.store.base import MemoryStore
 
@@ -35,7 +34,7 @@ class Exported(Struct, frozen=True):
     oddities: list[Oddity]
     """The first of them by name."""
     gaps: dict[str, int]
-    """Tables the store has and this program cannot archive yet, with their numbers of rows."""
+    """Virtual tables of a kind this program cannot archive, with their numbers of rows."""
 
 
 def export(  # noqa: PLR0913 (what goes into an archive, each by name)
@@ -116,5 +115,6 @@ def _refuse_output(output: Path, store: MemoryStore) -> None:
 
 
 def _gaps(manifest: Manifest, selection: Selection) -> dict[str, int]:
-    asked = set() if selection.vectors else {"vectors"}
-    return {table: rows for table, rows in manifest.left_out.items() if table not in asked}
+    if selection != Selection(exclude=selection.exclude):  # less than all was asked for
+        return {}
+    return {table: rows for table, rows in manifest.left_out.items() if table not in manifest.excluded}

@@ -12,6 +12,7 @@ from ecm_agent.jobs.progress import followed
 from ecm_agent.jobs.safety import Kept, undoable
 from ecm_agent.jobs.verify import refuse_another_time
 from ecm_agent.model.manifest import Manifest
+from ecm_agent.model.records import Vector
 from ecm_agent.store.base import Changes, OnConflict, Replaced
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ class Restored(Struct, frozen=True):
         return found.no_place if found else {}
 
     @property
+    def not_made(self) -> list[str]:
+        """What of the store that the archive describes could not be made in a new one."""
+        found = self.replaced or self.changes
+        return found.not_made if found else []
+
+    @property
     def dropped(self) -> int:
         """How many records refer to records that are nowhere, or belong in a table that the store lacks."""
         if self.replaced:
@@ -66,7 +73,7 @@ class Restored(Struct, frozen=True):
     @property
     def partial(self) -> bool:
         """Whether the store does not hold all that the archive does."""
-        return bool(self.no_place or self.dropped or self.unread)
+        return bool(self.no_place or self.not_made or self.dropped or self.unread)
 
 
 def restore(
@@ -143,8 +150,8 @@ def _refuse_lesser(manifest: Manifest, before: int, terms: Terms) -> None:
         why = f"the archive holds only the projects {', '.join(map(repr, manifest.selected_projects))}"
     elif manifest.redacted:
         why = f"the archive is redacted ({', '.join(manifest.redacted)})"
-    elif manifest.left_out:
-        why = f"the archive leaves out {', '.join(sorted(manifest.left_out))}"
+    elif Vector.section in manifest.left_out:  # other tables that it leaves out stay as they are
+        why = "the archive leaves out vectors"
     else:
         return
     raise UsageError(

@@ -30,8 +30,6 @@ class Saved(Struct, frozen=True):
     """A safety archive; `path` is empty where there was nothing to save, or no archive was wanted."""
 
     path: str = ""
-    whole: bool = True
-    """Whether it can take the store's place again: not where the store has tables that archives do not hold."""
 
 
 class Safety(Struct, frozen=True):
@@ -48,14 +46,14 @@ class Safety(Struct, frozen=True):
         try:
             path = self._free_path(private_directory(self.directory), now, encrypted=context.password is not None)
             with new_file(path, overwrite=False) as file:
-                made = export(store, Selection(), file, password=context.password, compression="none", created=now)
+                export(store, Selection(), file, password=context.password, compression="none", created=now)
                 verify(file, context.password, context.progress, title="Checking the safety archive")
         except OSError as error:
             raise EcmError(
                 f"No safety archive can be written in {self.directory}: {error.strerror}; the store was not touched.",
                 hint="Make room there, let ecm-agent write there, or go without one: --no-safety-archive",
             ) from error
-        return Saved(str(path), whole=not made.manifest.partial)
+        return Saved(str(path))
 
     def _free_path(self, directory: Path, now: datetime, *, encrypted: bool) -> Path:
         """Name a safety archive made now; of two restores in one second, each keeps what it replaced."""
@@ -65,14 +63,10 @@ class Safety(Struct, frozen=True):
 
 
 class Kept(Struct, frozen=True):
-    """What a change left behind of what was there before: its safety archive, and whether `undo` knows of it.
-
-    One that is not `replaceable` cannot take the store's place again: the store has tables that archives do not hold.
-    """
+    """What a change left behind of what was there before: its safety archive, and whether `undo` knows of it."""
 
     safety_archive: str | None = None
     undoable: bool = False
-    replaceable: bool = True
 
 
 class Undoable:
@@ -88,7 +82,7 @@ class Undoable:
 
     @property
     def kept(self) -> Kept:
-        return Kept(self.saved.path or None, self.saved.whole and self._number is not None, self.saved.whole)
+        return Kept(self.saved.path or None, self._number is not None)
 
     def prepare(self) -> None:
         """Keep what is there, if anything is. To be called when nobody else can write to the store any more.
@@ -166,4 +160,4 @@ def undoable(store: MemoryStore, what: str, safety: Safety, context: Context) ->
 
 def _is_empty(store: MemoryStore) -> bool:
     with store.snapshot(Selection(), "") as snapshot:
-        return not any(snapshot.manifest.counts().values())
+        return snapshot.manifest.empty

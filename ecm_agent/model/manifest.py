@@ -104,6 +104,13 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
         return {table.name: table.rows or 0 for table in self.schema.with_rows} if self.schema else {}
 
     @property
+    def empty(self) -> bool:
+        """Whether there is nothing of a memory in here; which generation its schema is of is nothing of it."""
+        rows = self.rows()
+        records = sum(self.counts().values()) - (self.row_count or 0)
+        return not records and not any(count for table, count in rows.items() if table != "schema_version")
+
+    @property
     def kin(self) -> str:
         """What this is an archive *of*: archives of one kin can stand in for one another, others cannot."""
         projects = "all" if self.selected_projects is None else repr(sorted(self.selected_projects))

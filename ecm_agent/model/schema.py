@@ -10,6 +10,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+MEMORY_TABLES = frozenset(
+    ("chunks", "edges", "clusters", "chunk_clusters", "vector_clocks", "vectors", "schema_version")
+)
+"""The tables without which there is no memory: those that have sections of their own, and the schema's version."""
+
 
 class Column(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A column; `default` and `generated` are expressions, `type` is as its owner wrote it."""

@@ -106,11 +106,19 @@ def make_missing(connection: sqlite3.Connection, manifest: Manifest, version: in
                 connection.execute(sql)
 
 
-def empty(connection: sqlite3.Connection, keep: Sequence[str]) -> None:
-    """Empty the store's other tables, save those to keep and what says which generation it is of."""
-    schema = describe(connection)
-    for table in schema.writable:
-        if table.name not in MEMORY and table.name not in keep and table.name != VERSION_TABLE:
+def stays(manifest: Manifest, table: str) -> bool:
+    """Whether another table of the store stays as it is when the archive takes its place.
+
+    That is so where the archive never held it, by choice or because a memory program wrote it; and with what says of
+    which generation the store is.
+    """
+    return table == VERSION_TABLE or table in manifest.left_out or manifest.original
+
+
+def empty(connection: sqlite3.Connection, manifest: Manifest) -> None:
+    """Empty the store's other tables, save those that stay."""
+    for table in describe(connection).writable:
+        if table.name not in MEMORY and not stays(manifest, table.name):
             connection.execute(f"DELETE FROM main.{quoted(table.name)}")  # noqa: S608 (quoted)
 
 

@@ -35,11 +35,11 @@ VERSION_TABLE = "schema_version"
 _BATCH_ROWS, _BATCH_BYTES = 512, 1 << 22
 _PROJECT = ("session_slug", "project_slug")
 _EMBEDDED = frozenset(("embedding", "model_blob"))
-_REFERENCES = {
-    "index_entry_chunks": (("index_entry_id", "index_entries", "id"), ("chunk_id", "chunks", "id")),
-    "index_vectors": (("id", "index_entries", "id"),),
+_UNDECLARED = {
+    "index_entry_chunks": (("index_entry_id", "index_entries"), ("chunk_id", "chunks")),
+    "index_vectors": (("id", "index_entries"),),
 }
-"""References that the memory program relies on without declaring them: column, table, its column."""
+"""References that the memory program relies on without declaring them: column, and the table whose `id` it is."""
 
 
 class _Part(NamedTuple):
@@ -137,8 +137,7 @@ class OtherTables:
     def _in_projects(self, table: Table) -> Iterator[str]:
         if column := self._projects.get(table.name):
             yield f"t.{quoted(column)} {self._asked}"
-        declared = [(key.columns[0], key.table, (key.to or ["id"])[0]) for key in table.foreign_keys]
-        for column, parent, to in (*declared, *_REFERENCES.get(table.name, ())):
+        for (column, *_), parent, (to, *_) in references(table, self._schema):
             if parent == "chunks":
                 yield self._chunk(f"t.{quoted(column)}")
             elif parent in self._projects:
@@ -158,6 +157,17 @@ class OtherTables:
             return self._count(name, "1")
         except sqlite3.DatabaseError:
             return 0
+
+
+def references(table: Table, schema: Schema) -> Iterator[tuple[list[str], str, list[str]]]:
+    """Give what a table refers to in a store, declared or not: its columns, the other table, and that one's columns."""
+    tables = {parent.name: parent for parent in schema.tables}
+    for key in table.foreign_keys:
+        if parent := tables.get(key.table):
+            yield key.columns, parent.name, key.to or [part.column for part in parent.primary_key if part.column]
+    for column, name in _UNDECLARED.get(table.name, ()):
+        if name in tables:
+            yield [column], name, ["id"]
 
 
 def _project_column(table: Table) -> str | None:

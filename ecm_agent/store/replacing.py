@@ -12,10 +12,13 @@ from ecm_agent.store import other_rows
 from ecm_agent.store.base import Dropped, Oddity, Replaced
 from ecm_agent.store.connection import columns_of
 from ecm_agent.store.dangling import EXAMPLES, drop_dangling, refuse_dangling
+from ecm_agent.store.describing import describe
 from ecm_agent.store.full_text import rebuild, triggers_aside
 from ecm_agent.store.generations import generation_of
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.other_rows import OtherRows
+from ecm_agent.store.other_tables import VERSION_TABLE, references
+from ecm_agent.store.reading import row_name
 from ecm_agent.store.schema import TABLES, VECTORS
 from ecm_agent.store.snapshot import schema_version
 from ecm_agent.store.tokens import quoted
@@ -23,11 +26,16 @@ from ecm_agent.store.writing import RowWriter
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.model.records import Batch, RecordType
+    from ecm_agent.model.schema import Schema
+    from ecm_agent.model.schema import Table as OtherTable
     from ecm_agent.store.schema import Table
+
+_STALE = {"ingestion_checkpoints": ((["last_chunk_id"], "chunks", ["id"]),)}
+"""What is worse than missing once the chunk it names is gone: the program would skip the session for ever."""
 
 
 def replace_all(connection: sqlite3.Connection, manifest: Manifest, batches: Iterable[Batch]) -> Replaced:
@@ -39,14 +47,14 @@ def replace_all(connection: sqlite3.Connection, manifest: Manifest, batches: Ite
     with triggers_aside(connection):
         other_rows.make_missing(connection, manifest, schema_version(connection))
         _empty(connection)
-        other_rows.empty(connection, list(manifest.left_out))
+        other_rows.empty(connection, manifest)
         replaced = _fill(connection, manifest, batches)
         if manifest.original:
             replaced = _without(replaced, drop_dangling(connection))
         else:
             refuse_dangling(connection)
         other_rows.restore_sequences(connection, manifest)
-        replaced = _without(replaced, _drop_orphans(connection, manifest.left_out))
+        replaced = _without(replaced, _drop_orphans(connection, manifest))
         rebuild(connection)
     return replaced
 
@@ -82,22 +90,32 @@ def _fill(connection: sqlite3.Connection, manifest: Manifest, batches: Iterable[
     return Replaced(dict(written), dict(no_place))
 
 
-def _drop_orphans(connection: sqlite3.Connection, tables: Iterable[str]) -> Dropped:
+def _drop_orphans(connection: sqlite3.Connection, manifest: Manifest) -> Dropped:
     """Delete, of tables that stayed, the rows that refer to what is not there any more; count and name them."""
     counts: Counter[str] = Counter()
     examples: list[Oddity] = []
-    for table in tables:
-        if not columns_of(connection, table):
+    schema = describe(connection)
+    for table in schema.tables:
+        if table.name == VERSION_TABLE or not other_rows.stays(manifest, table.name):
             continue
-        broken = connection.execute("SELECT DISTINCT rowid FROM pragma_foreign_key_check(?)", (table,)).fetchall()
-        for (rowid,) in broken:
-            if rowid is None:  # of a table without row numbers
-                continue
-            connection.execute(f"DELETE FROM main.{quoted(table)} WHERE rowid = ?", (rowid,))  # noqa: S608 (quoted)
-            counts[table] += 1
-            if len(examples) < EXAMPLES:
-                examples.append(Oddity(table, str(rowid), "refers to a record that is gone; dropped"))
-    return Dropped(dict(counts), examples)
+        for condition in _leads_nowhere(table, schema):
+            name, first = quoted(table.name), quoted(table.columns[0].name)
+            sql = f"SELECT t.{first} FROM main.{name} t WHERE {condition} LIMIT ?"  # noqa: S608 (quoted)
+            named = connection.execute(sql, (EXAMPLES - len(examples),)).fetchall()
+            examples += [
+                Oddity(table.name, row_name(key), "refers to a record that is gone; dropped") for (key,) in named
+            ]
+            counts[table.name] += connection.execute(f"DELETE FROM main.{name} AS t WHERE {condition}").rowcount  # noqa: S608 (quoted)
+    return Dropped({name: count for name, count in counts.items() if count}, examples)
+
+
+def _leads_nowhere(table: OtherTable, schema: Schema) -> Iterator[str]:
+    """Give the conditions under which a row `t` refers to one that is not there."""
+    for columns, parent, to in (*references(table, schema), *_STALE.get(table.name, ())):
+        pairs = [(f"t.{quoted(mine)}", f"p.{quoted(theirs)}") for mine, theirs in zip(columns, to, strict=True)]
+        refers = " AND ".join(f"{mine} IS NOT NULL" for mine, _ in pairs)
+        found = " AND ".join(f"{theirs} = {mine}" for mine, theirs in pairs)
+        yield f"{refers} AND NOT EXISTS (SELECT 1 FROM main.{quoted(parent)} p WHERE {found})"  # noqa: S608 (quoted)
 
 
 def _without(replaced: Replaced, dropped: Dropped) -> Replaced:

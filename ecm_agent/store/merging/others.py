@@ -15,8 +15,7 @@ from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.store.base import Conflict, Oddity
 from ecm_agent.store.inserting import insertion, place_for
 from ecm_agent.store.merging.settling import rule_for, same, settle
-from ecm_agent.store.other_rows import OtherRows
-from ecm_agent.store.other_tables import VERSION_TABLE
+from ecm_agent.store.other_rows import OtherRows, stays
 from ecm_agent.store.reading import row_name
 from ecm_agent.store.tokens import quoted
 
@@ -52,7 +51,7 @@ class Others:
         self._before = {name: _last_rowid(connection, table) for name, table in self._rows.tables.items()}
         self._matched: Counter[str] = Counter()
         self._listed: set[str] = set()
-        self._kept = {*manifest.left_out, VERSION_TABLE}
+        self._manifest = manifest
         self.changed = False
 
     @property
@@ -82,7 +81,7 @@ class Others:
     def count_removed(self) -> None:
         """Count the rows of the store that the archive has none for, once `compare` has seen all of it."""
         for name, table in self._rows.tables.items():
-            if name not in self._kept:
+            if not stays(self._manifest, name):
                 rows = self._connection.execute(f"SELECT count(*) FROM main.{quoted(name)}").fetchone()[0]  # noqa: S608 (quoted)
                 if rows > self._matched[name]:
                     self._count.add(table, None, "removed", rows - self._matched[name])
