@@ -9,7 +9,8 @@ import typer
 from ecm_agent.cli import options, passwords, render
 from ecm_agent.cli.redacting import redactions, refuse_at_odds, show_preview
 from ecm_agent.cli.screen import PARTIAL, Screen, screen
-from ecm_agent.cli.settings import settings_of
+from ecm_agent.cli.settings import settings_of, settings_of_new_store, settings_without_store
+from ecm_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from ecm_agent.archive import Compression
@@ -32,10 +33,15 @@ def init(
     from ecm_agent.store.generations import GENERATIONS
 
     with screen(json=json) as out:
-        new, generation = wiring.store(settings_of(config, store)), GENERATIONS[schema]
+        generation = GENERATIONS[schema]
+        new = wiring.store(settings_of_new_store(config, store, generation.name))
         new.create(generation)
         out.say(f"Made an empty memory store at {new.path} (schema version {generation.version}).")
         out.summary("init", {"store": str(new.path), "schema_version": generation.version})
+        try:
+            settings_of(config, store)
+        except UsageError as error:  # from now on there are two
+            out.warn(f"{error.message} {error.hint}")
 
 
 def export(  # noqa: PLR0913 (one parameter for each option)
@@ -138,7 +144,7 @@ def _inspect(out: Screen, file: Path, archive: BinaryIO, config: Path | None) ->
     from ecm_agent.archive import open_archive, sealed_as
     from ecm_agent.model.manifest import FORMAT
 
-    settings = settings_of(config)
+    settings = settings_without_store(config)
     sealed = sealed_as(archive)
     encrypted = sealed is not None
     size = archive.seek(0, 2)

@@ -10,7 +10,7 @@ import typer
 from ecm_agent.cli import options, passwords, render
 from ecm_agent.cli.opening import journal, moment
 from ecm_agent.cli.screen import PARTIAL, Screen, exit_code_of, screen, tried
-from ecm_agent.cli.settings import settings_of
+from ecm_agent.cli.settings import settings_of, settings_without_store
 from ecm_agent.errors import EcmError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def list_(config: options.Config = None, from_: options.From = None, *, json: op
     from ecm_agent.jobs.status import kept_in
 
     with screen(json=json) as out:
-        settings = settings_of(config)
+        settings = settings_without_store(config)
         history = wiring.context(settings, Silent()).history
         places = wiring.destinations(settings, from_)
         kept, codes = [], list[int]()
@@ -94,7 +94,7 @@ def verify(
     from ecm_agent.jobs.locate import is_path
 
     with screen(json=json) as out:
-        settings = settings_of(config)
+        settings = settings_without_store(config)
         when = moment("--all" if all_ else archive, at, settings)
         if not all_ and is_path(archive):
             _verify_file(out, Path(archive), settings)
@@ -112,7 +112,7 @@ def rotate(
     from ecm_agent.jobs.rotate import rotate_all
 
     with screen(json=json) as out:
-        settings = settings_of(config)
+        settings = settings_without_store(config)
         codes: list[int] = []
         chosen = [wiring.job(settings, name) for name in jobs or settings.jobs]
         for job in chosen:
@@ -133,7 +133,7 @@ def status(config: options.Config = None, *, json: options.Json = False) -> None
     from ecm_agent.jobs.status import status_of
 
     with screen(json=json) as out:
-        settings = settings_of(config)
+        settings = settings_without_store(config)
         context = wiring.context(settings, Silent())
         found = [status_of(wiring.job(settings, name), context) for name in settings.jobs]
         out.say(*render.status(found, ZoneInfo(settings.timezone)))

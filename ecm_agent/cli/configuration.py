@@ -14,6 +14,7 @@ def check(config: options.Config = None, *, json: options.Json = False) -> None:
     """Read the configuration and say whether it is sound."""
     with screen(json=json) as out:
         found = loaded(config)
+        found.refuse_two_stores()
         out.say(f"The configuration is sound ({found.file or 'no file: defaults and environment'}).")
         out.summary("config check", {"file": str(found.file) if found.file else None})
 

@@ -6,7 +6,7 @@ import typer
 
 from ecm_agent.cli import options, render
 from ecm_agent.cli.screen import screen
-from ecm_agent.cli.settings import settings_of
+from ecm_agent.cli.settings import settings_without_store
 from ecm_agent.errors import DestinationRefused
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def try_out(
 
     with screen(json=json) as out:
         failed = []
-        for each, place in wiring.destinations(settings_of(config), name).items():
+        for each, place in wiring.destinations(settings_without_store(config), name).items():
             findings: list[Finding] = probe(place, SystemClock())
             out.say(f"{each}: {place.label}", *render.probed(findings))
             for finding in findings:

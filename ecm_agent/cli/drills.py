@@ -10,7 +10,7 @@ import typer
 
 from ecm_agent.cli import options, passwords, render
 from ecm_agent.cli.screen import Screen, exit_code_of, screen, tried
-from ecm_agent.cli.settings import settings_of
+from ecm_agent.cli.settings import settings_without_store
 from ecm_agent.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def drill(
     from ecm_agent.jobs.locate import is_path
 
     with screen(json=json) as out:
-        settings = settings_of(config)
+        settings = settings_without_store(config)
         wait = seconds_of(wait_lock)
         if what is not None and what != _ALL and what not in settings.jobs and is_path(what):
             _drill_file(out, Path(what), settings, wait)

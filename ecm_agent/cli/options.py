@@ -18,7 +18,13 @@ Config: TypeAlias = Annotated[
 ]
 Store: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--store", metavar="PATH", help="The memory store.", show_default="~/.ecm/memory.db", readable=False),
+    typer.Option(
+        "--store",
+        metavar="PATH",
+        help="The memory store.",
+        show_default="~/.ecm/memory.db or ~/.causantic/memory.db, whichever there is",
+        readable=False,
+    ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", "-n", help="Change nothing; say what would be done.")]

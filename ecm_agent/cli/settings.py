@@ -20,5 +20,20 @@ def loaded(config: Path | None, store: Path | None = None) -> Loaded:
 
 
 def settings_of(config: Path | None, store: Path | None = None) -> Settings:
-    """Give the settings alone."""
-    return loaded(config, store).settings
+    """Give the settings alone. Raises `UsageError` where it is undecided which store is meant."""
+    found = loaded(config, store)
+    found.refuse_two_stores()
+    return found.settings
+
+
+def settings_without_store(config: Path | None) -> Settings:
+    """Give the settings to a command that looks into no store, and so need not know which is meant."""
+    return loaded(config).settings
+
+
+def settings_of_new_store(config: Path | None, store: Path | None, generation: str) -> Settings:
+    """Give the settings to the command that makes a store: where none is named, in its generation's usual place."""
+    from ecm_agent.config.settings import USUAL_STORES
+
+    found = loaded(config, store)
+    return found.settings if found.stores is None else loaded(config, USUAL_STORES[generation]).settings

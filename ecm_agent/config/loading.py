@@ -17,9 +17,10 @@ from ecm_agent.config import environment, file
 from ecm_agent.config.jobs import DEFAULT_SCHEDULE
 from ecm_agent.config.keys import KeyPath, dotted, is_path, leaves
 from ecm_agent.config.layers import Layer, Problem, merged, nearest_origin, origin_of, refuse
-from ecm_agent.config.places import expanded, state_directory, time_zone
+from ecm_agent.config.places import expanded, found_of, state_directory, time_zone
 from ecm_agent.config.problems import of_validation, unknown_at_the_top, unknown_destinations
-from ecm_agent.config.settings import DEFAULT_BACKUPS, DEFAULT_STORE, PASSWORD_VARIABLE, Settings
+from ecm_agent.config.settings import DEFAULT_BACKUPS, DEFAULT_STORE, PASSWORD_VARIABLE, USUAL_STORES, Settings
+from ecm_agent.errors import UsageError
 from ecm_agent.model.names import host_label
 
 if TYPE_CHECKING:
@@ -32,12 +33,22 @@ _NAMED = ("jobs", "destinations")
 class Loaded:
     """The settings in effect, the file they were read from, and where each of their keys was written.
 
-    `sources` maps a dotted key to "default", a file with its line, a variable's name or "command line".
+    `sources` maps a dotted key to a file with its line, a variable's name, "command line", or "default" and, for the
+    store, what it was chosen by. `stores` are those found in the usual places; `None` where a layer names the store.
     """
 
     settings: Settings
     file: Path | None
     sources: Mapping[str, str]
+    stores: tuple[Path, ...] | None
+
+    def refuse_two_stores(self) -> None:
+        """Raise `UsageError` where it is undecided which store is meant; the settings then hold the first."""
+        if self.stores and len(self.stores) > 1:
+            raise UsageError(
+                f"There is a memory store at {' and another at '.join(map(str, self.stores))}.",
+                hint="Say which is meant: --store PATH, or the key store.path in the configuration.",
+            )
 
 
 def load(
@@ -58,11 +69,14 @@ def load(
     from_environ, problems = environment.layer(environ, names=names, cwd=cwd)
     command_line = Layer(dict(overrides), lambda _: "command line", cwd)
     layers = _one_password([written, from_environ, command_line])
-    layers = [_default(layers, environ, cwd), *layers]
+    stores = None
+    if not any(layer.has(("store", "path")) for layer in layers):
+        stores = found_of(expanded(path, base=cwd, environ=environ) for path in USUAL_STORES.values())
+    layers = [_default(layers, stores or (), environ, cwd), *layers]
     layers = [_absolute(layer, environ, problems) for layer in layers]
     settings = _validated(_complete(merged(layers)), layers, problems)
     sources = {dotted(path): origin_of(path, layers) or "default" for path, _ in leaves(_plain(settings))}
-    return Loaded(settings, found[0] if found else None, sources)
+    return Loaded(settings, found[0] if found else None, sources, stores)
 
 
 def show(loaded: Loaded) -> Iterable[tuple[str, Any, str]]:
@@ -83,11 +97,11 @@ def _shown(path: KeyPath, value: Any) -> Any:  # noqa: ANN401 (any value of a co
     return value
 
 
-def _default(layers: Sequence[Layer], environ: Mapping[str, str], cwd: Path) -> Layer:
+def _default(layers: Sequence[Layer], stores: tuple[Path, ...], environ: Mapping[str, str], cwd: Path) -> Layer:
     """Give what holds where no layer says otherwise: the machine's own facts, and whole sections."""
     (zone, zone_origin), (state, state_origin) = time_zone(environ), state_directory(environ)
     values: dict[str, Any] = {
-        "store": {"path": DEFAULT_STORE},
+        "store": {"path": stores[0] if stores else DEFAULT_STORE},
         "password": {"env": PASSWORD_VARIABLE},
         "timezone": zone,
         "state_dir": state,
@@ -98,8 +112,18 @@ def _default(layers: Sequence[Layer], environ: Mapping[str, str], cwd: Path) -> 
     for section in ("password", *_NAMED):
         if any(layer.has((section,)) for layer in layers):
             del values[section]
-    origins: dict[KeyPath, str] = {("timezone",): zone_origin, ("state_dir",): state_origin}
+    origins: dict[KeyPath, str] = {
+        ("store", "path"): _origin_of_the_store(stores),
+        ("timezone",): zone_origin,
+        ("state_dir",): state_origin,
+    }
     return Layer(values, lambda path: origins.get(path, "default"), cwd)
+
+
+def _origin_of_the_store(stores: tuple[Path, ...]) -> str:
+    if not stores:
+        return "default"
+    return "default (found)" if len(stores) == 1 else f"undecided: there is {' and '.join(map(str, stores[1:]))}, too"
 
 
 def _one_password(layers: Sequence[Layer]) -> list[Layer]:

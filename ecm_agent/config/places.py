@@ -1,4 +1,4 @@
-"""What the machine says where the configuration does not: home, the usual directories, the time zone."""
+"""What the machine says where the configuration does not: home, the usual directories and stores, the time zone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from ecm_agent.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _STATE_VARIABLE = "STATE_DIRECTORY"
 
@@ -59,6 +59,18 @@ def state_directory(environ: Mapping[str, str]) -> tuple[Path, str]:
     return home(environ) / ".local/state/ecm-agent", "default"
 
 
+def found_of(usual: Iterable[Path]) -> tuple[Path, ...]:
+    """Give which of these there are, the first of them where one is only another name of it.
+
+    What one may not look at, and a link that leads nowhere, counts as being there: nothing else takes its place unsaid.
+    """
+    found: list[Path] = []
+    for path in usual:
+        if _may_be_there(path) and not any(_same(path, other) for other in found):
+            found.append(path)
+    return tuple(found)
+
+
 def time_zone(environ: Mapping[str, str], etc: Path = Path("/etc")) -> tuple[str, str]:
     """Give the system's IANA zone and what says so: TZ, the link `etc`/localtime, `etc`/timezone, else UTC."""
     if "TZ" in environ and (name := _iana(environ["TZ"].removeprefix(":") or "UTC")):
@@ -73,6 +85,23 @@ def _absolute(environ: Mapping[str, str], variable: str) -> Path | None:
     """Read a directory from a variable; the XDG rules say to overlook one that is not absolute."""
     path = Path(environ.get(variable, ""))
     return path if path.is_absolute() else None
+
+
+def _may_be_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
 
 
 def _iana(text: str) -> str | None:

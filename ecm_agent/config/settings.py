@@ -38,13 +38,19 @@ if TYPE_CHECKING:
 
 PASSWORD_VARIABLE = "ECM_EXPORT_PASSWORD"  # noqa: S105 (a variable's name)
 DEFAULT_STORE = Path("~/.ecm/memory.db")
+USUAL_STORES = {"ecm": DEFAULT_STORE, "causantic": Path("~/.causantic/memory.db")}
+"""Where the memory programs keep theirs, by generation."""
 DEFAULT_BACKUPS = Path("~/.ecm/backups")
 
 
 class StoreSettings(Section):
     """Where the memory is."""
 
-    path: Path = Field(default=DEFAULT_STORE, description="The SQLite file of the memory.")
+    path: Path = Field(
+        default=DEFAULT_STORE,
+        description="The SQLite file of the memory. Without it, ~/.ecm/memory.db or ~/.causantic/memory.db, whichever "
+        "there is; where there are both, it must be given.",
+    )
 
 
 class PasswordSettings(Section):

@@ -243,3 +243,59 @@ def test_reading_the_configuration_loads_no_heavy_package() -> None:
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert "pydantic" in loaded
     assert not loaded & {"boto3", "botocore", "numpy", "hdbscan", "cryptography", "sqlite3", "apscheduler", "rich"}
+
+
+USUAL = {"ecm": ".ecm/memory.db", "causantic": ".causantic/memory.db"}
+
+
+def with_stores(desk: Desk, *names: str) -> list[Path]:
+    paths = [desk.home / USUAL[name] for name in names]
+    for path in paths:
+        path.parent.mkdir()
+        path.touch()
+    return paths
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_the_one_store_there_is_is_meant(desk: Desk, name: str) -> None:
+    """Either memory program's store is found where it is the only one, and `config show` says why it was chosen."""
+    (path,) = with_stores(desk, name)
+    loaded = desk.load()
+    assert (loaded.settings.store.path, loaded.stores) == (path, (path,))
+    assert loaded.sources["store.path"] == "default (found)"
+    loaded.refuse_two_stores()
+
+
+def test_without_any_store_ecms_place_is_meant(desk: Desk) -> None:
+    """A directory without a store in it decides nothing."""
+    (desk.home / ".causantic").mkdir()
+    loaded = desk.load()
+    assert (loaded.settings.store.path, loaded.stores) == (desk.home / USUAL["ecm"], ())
+    assert loaded.sources["store.path"] == "default"
+    loaded.refuse_two_stores()
+
+
+def test_of_two_stores_none_is_meant(desk: Desk) -> None:
+    """Both are named, and how to choose; that nothing is decided shows beside the value."""
+    ours, theirs = with_stores(desk, "ecm", "causantic")
+    loaded = desk.load()
+    assert (loaded.settings.store.path, loaded.stores) == (ours, (ours, theirs))
+    assert loaded.sources["store.path"] == f"undecided: there is {theirs}, too"
+    with pytest.raises(UsageError, match=f"at {ours} and another at {theirs}") as caught:
+        loaded.refuse_two_stores()
+    assert "--store" in caught.value.hint
+    assert "store.path" in caught.value.hint
+
+
+def test_a_store_that_is_named_is_meant_whatever_else_there_is(desk: Desk) -> None:
+    """File, variable and command line each settle it: the usual places do not count then. An empty section does not."""
+    with_stores(desk, "ecm", "causantic")
+    named = [
+        desk.load(overrides={"store": {"path": "m.db"}}),
+        desk.load(ECM_AGENT_STORE__PATH="m.db"),
+        desk.load(desk.write("store: {path: m.db}")),
+    ]
+    assert {(each.settings.store.path, each.stores) for each in named} == {(desk.cwd / "m.db", None)}
+    for each in named:
+        each.refuse_two_stores()
+    assert desk.load(desk.write("store: {}")).stores is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecm_agent.config.places import config_home, home, state_directory, time_zone
+from ecm_agent.config.places import config_home, found_of, home, state_directory, time_zone
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,28 @@ def test_a_system_that_does_not_know_its_zone_is_in_utc(tmp_path: Path, content:
     """A zone is never guessed."""
     (tmp_path / "timezone").write_bytes(content)
     assert time_zone({}, tmp_path) == ("UTC", "default")
+
+
+def test_of_the_usual_places_those_are_found_where_something_is(tmp_path: Path) -> None:
+    """In their order; a folder of that name, and a link that leads nowhere, may stand for a store and count."""
+    file, folder, link, missing, below = (tmp_path / name for name in ("file", "folder", "link", "missing", "file/x"))
+    file.touch()
+    folder.mkdir()
+    link.symlink_to(tmp_path / "nowhere")
+    assert found_of([missing, file, below, link, folder]) == (file, link, folder)
+    assert found_of([missing]) == ()
+
+
+def test_two_names_of_one_file_are_one_place(tmp_path: Path) -> None:
+    """Whoever has linked one place to the other has one store; it is found under the first name."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.touch()
+    second.symlink_to(first)
+    assert found_of([first, second]) == (first,)
+    assert found_of([second, first]) == (second,)
+
+
+def test_a_place_that_cannot_be_looked_at_counts_as_one(tmp_path: Path) -> None:
+    """What cannot be asked after is not taken for missing: a name too long for the system is such a place."""
+    unaskable = tmp_path / ("x" * 5000)
+    assert found_of([unaskable]) == (unaskable,)

@@ -31,7 +31,7 @@ def test_a_file_is_found_checked_and_followed(program: Program) -> None:
     rows = {line.split()[0]: line for line in ended.out.splitlines()}
     assert rows["timezone"].endswith(f"{program.home}/ecm-agent.yaml:2")
     assert rows["jobs.nightly.compress"].split()[1:] == ["gzip", "ECM_AGENT_JOBS__NIGHTLY__COMPRESS"]
-    assert rows["store.path"].split()[1:] == [str(program.store), "default"]
+    assert rows["store.path"].split()[1:] == [str(program.store), "default", "(found)"]
 
     ended = program.run("backup")
     assert ended.code == 3

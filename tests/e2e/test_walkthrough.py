@@ -1,4 +1,4 @@
-"""The README's way to another machine, typed in as it stands there."""
+"""The README's ways to another machine and to the later memory program, typed in as they stand there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import builders
 import pytest
+from injection import state
 from merge_model import key, said
 from program import PASSWORD, Ended, Program
 
@@ -48,17 +49,32 @@ class Machine(Program):
         return SqliteStore(self.store)
 
     @property
+    def causantic(self) -> SqliteStore:
+        return SqliteStore(self.home / ".causantic" / "memory.db")
+
+    @property
     def records(self) -> dict[tuple[str, tuple[str, ...]], Any]:
         return {(one.section, key(one)): said(one) for one in builders.contents(self.memory)}
 
 
-@pytest.fixture
-def blocks() -> Blocks:
-    """Take the commands from the README; a block in another language than sh would be one that nobody runs."""
-    section = README.read_text().partition("\n## Move to another machine\n")[2].partition("\n## ")[0]
+def blocks_of(title: str) -> list[list[str]]:
+    """Take the commands of a section; a block in another language than sh would be one that nobody runs."""
+    section = README.read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     found = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     assert section.count("```") == 2 * len(found)
-    return Blocks(*(block.splitlines() for block in found))
+    return [block.splitlines() for block in found]
+
+
+@pytest.fixture
+def blocks() -> Blocks:
+    return Blocks(*blocks_of("Move to another machine"))
+
+
+@pytest.fixture
+def way_out() -> list[str]:
+    [lines] = blocks_of("From ECM to Causantic in three commands")
+    assert len(lines) == 3
+    return lines
 
 
 @pytest.fixture
@@ -157,3 +173,38 @@ def _answered(machine: Machine, lines: Sequence[str], *prompts: str) -> str:
     ended = [machine.answering(line, answers=[(prompt, PASSWORD) for prompt in prompts]) for line in lines]
     assert [one.code for one in ended] == [0] * len(lines), ended
     return "".join(one.out for one in ended)
+
+
+LEFT_BEHIND = ["5 values of chunks.vector_clock", "4 values of edges.vector_clock", "2 values of vector_clocks"]
+
+
+def test_three_commands_lead_to_causantic(way_out: list[str], old: Machine) -> None:
+    """What its schema has a place for arrives and is found by its search, the clocks are listed, ECM's store stays."""
+    before = builders.rows_of(old.store)
+    export, init, merge = (old.run(line) for line in way_out)
+    assert [(one.code, one.err) for one in (export, init, merge)] == [(0, ""), (0, ""), (3, "")]
+    assert [line for line in LEFT_BEHIND if f"left out: {line}, for which" not in merge.out] == []
+    after = state(old.causantic.path)  # which checks the full-text index
+    assert (len(after["rows of chunks"]), len(after["rows of edges"]), len(after["rows of vectors"])) == (5, 4, 4)
+    assert after["rows of schema_version"][0][:2] == (16, "16")
+    assert builders.rows_of(old.store) == before
+
+
+def test_the_way_to_causantic_may_be_tried_and_gone_twice(way_out: list[str], old: Machine) -> None:
+    """With --dry-run nothing is written; the second time `init` and the merge change nothing."""
+    export, init, merge = (line.partition(" #")[0] for line in way_out)
+    old.run(f"{export} && {init}")
+    files = old.files()
+    tried = old.run(f"{merge} --dry-run --json")
+    assert (tried.code, old.files()) == (3, files)
+    assert tried.objects[-1]["changes"]["no_place"] == {
+        "chunks.vector_clock": 5,
+        "edges.vector_clock": 4,
+        "vector_clocks": 2,
+    }
+    assert old.run(merge).code == 3
+    before = state(old.causantic.path)
+    again = [old.run(line) for line in way_out]
+    assert [one.code for one in again] == [0, 1, 3]
+    assert "nothing was changed" in again[2].out
+    assert state(old.causantic.path) == before
