@@ -24,7 +24,7 @@ from msgspec import structs
 
 from ecm_agent.archive import Seal, open_archive, write_archive
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
-from ecm_agent.model.records import RECORD_TYPES, AnyRecord, Chunk, Edge, Membership, Vector
+from ecm_agent.model.records import RECORD_TYPES, AnyRecord, Chunk, Edge, Membership, TableRow, Vector
 from ecm_agent.sample import Shape, batches
 from ecm_agent.secret import Secret
 from ecm_agent.store.sqlite import SqliteStore
@@ -132,6 +132,8 @@ def _key(record: AnyRecord) -> tuple[Any, ...]:
             return record.section, record.chunk_id, record.cluster_id
         case Vector():
             return record.section, record.chunk_id
+        case TableRow():
+            return record.section, record.table, *map(str, record.values)
     return record.section, record.id
 
 

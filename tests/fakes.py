@@ -27,7 +27,7 @@ from ecm_agent.errors import (
     UsageError,
 )
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
-from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, Vector, VectorClock
+from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, TableRow, Vector, VectorClock
 from ecm_agent.store.base import Changes, Dropped, Reclustered, Replaced, Tally, nothing
 
 if TYPE_CHECKING:
@@ -316,6 +316,8 @@ def _refuse_doubles(records: Iterable[AnyRecord]) -> None:
                 name = f"{record.chunk_id} in {record.cluster_id}"
             case Vector():
                 name = record.chunk_id
+            case TableRow():
+                continue  # whatever is the key of its table, the fake does not know
             case _:
                 name = str(record.id)
         if (record.section, name) in seen:

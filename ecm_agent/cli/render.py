@@ -43,9 +43,7 @@ def warn(out: Screen, exported: Exported) -> None:
     for table, rows in exported.manifest.dangling.items():
         out.warn(f"left out of {table}: {counted(rows, 'rows')} referring to rows that do not exist")
     for table, rows in sorted(exported.gaps.items()):
-        out.warn(
-            f"table {table} ({counted(rows, 'rows')}) is not in the archive: it is a virtual table of a kind that cannot be archived"
-        )
+        out.warn(f"virtual table {table} ({counted(rows, 'rows')}) is not in the archive: not of a kind that can be")
     if exported.manifest.redacted and exported.manifest.vector_count:
         out.warn("vectors are in the archive, and texts can be guessed from them")
     if not exported.manifest.chunk_count:

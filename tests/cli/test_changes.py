@@ -90,12 +90,3 @@ def test_a_dry_restore_says_that_nothing_happened() -> None:
         "  PROJECT        ADDED  UPDATED  SKIPPED  REMOVED",
         "  'tide-tables'  1      0        0        1",
     ]
-
-
-def test_a_way_back_that_is_none_is_not_offered() -> None:
-    """Where the store has tables that archives do not hold, no command is named that would be refused."""
-    result = Restored(MANIFEST, merge=True, dry_run=False, chunks_before=3, kept=Kept("/safe.ecm", replaceable=False))
-    assert list(restored("m.ecm", Path("m.db"), result, None))[1:] == [
-        "  What was there before (3 chunks) is in /safe.ecm",
-        "  It cannot be put back in one step yet: the store has tables that archives do not hold",
-    ]
