@@ -1,4 +1,4 @@
-"""What an archive of Causantic 0.10.2 looks like, learned from archives that it wrote; shares nothing with the program."""
+"""What an archive of Causantic 0.10.2 looks like, learned from those that it wrote; independent of the program."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def faults(archive: bytes, password: str | None = None, *, foreign_exemplars: bo
     return found or list(_content(document, foreign_exemplars=foreign_exemplars))
 
 
-def parsed(archive: bytes, password: str | None = None) -> Any:
+def parsed(archive: bytes, password: str | None = None) -> Any:  # noqa: ANN401 (any JSON value)
     """Take an archive apart: seal, gzip, UTF-8, JSON. Raises `Invalid`."""
     try:
         text = _inflated(_unsealed(archive, password)).decode()
@@ -141,7 +141,7 @@ def _no_number(word: str) -> None:
     raise Invalid(f"{word} is not JSON")
 
 
-def _shape(kind: str, value: Any, where: str) -> Iterator[str]:
+def _shape(kind: str, value: Any, where: str) -> Iterator[str]:  # noqa: ANN401 (any JSON value)
     shape = _SHAPES[kind]
     if type(value) is not dict:
         yield f"{where} is no object"
@@ -173,11 +173,14 @@ def _whole(document: dict[str, Any]) -> bool:
     if any(fault for kind, records in kinds for record in records for fault in _shape(kind, record, "")):
         return False
     return not any(
-        fault for cluster in document["clusters"] for member in cluster["members"] for fault in _shape("members", member, "")
+        fault
+        for cluster in document["clusters"]
+        for member in cluster["members"]
+        for fault in _shape("members", member, "")
     )
 
 
-def _texts(value: Any, where: str) -> Iterator[str]:
+def _texts(value: Any, where: str) -> Iterator[str]:  # noqa: ANN401 (any JSON value)
     """Find texts that are not text: half of a surrogate pair."""
     if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
         yield f"{where} holds half a character"
@@ -224,7 +227,7 @@ def _embeddings(document: dict[str, Any]) -> Iterator[str]:
             yield "an embedding of something else than 32-bit floats"
 
 
-def _float32(number: Any) -> bool:
+def _float32(number: Any) -> bool:  # noqa: ANN401 (any JSON value)
     if type(number) not in {int, float} or not math.isfinite(number):
         return False
     try:

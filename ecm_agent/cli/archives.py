@@ -36,7 +36,9 @@ def export(  # noqa: PLR0913 (one parameter for each option)
     store: options.Store = None,
     config: options.Config = None,
     *,
-    no_encrypt: Annotated[bool, typer.Option("--no-encrypt", help="Write plain JSON.")] = False,
+    no_encrypt: Annotated[
+        bool, typer.Option("--no-encrypt", help="Write plain JSON (for Causantic plain gzip).")
+    ] = False,
     projects: Annotated[str | None, typer.Option(metavar="A,B", help="Only these projects.")] = None,
     no_vectors: Annotated[bool, typer.Option("--no-vectors", help="Leave the embedding vectors out.")] = False,
     redact_paths: options.RedactPaths = False,

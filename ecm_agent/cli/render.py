@@ -57,10 +57,10 @@ def exported(output: Path, result: Exported) -> Iterator[str]:
         yield f"  redacted: {redacted(result.manifest)}"
     if result.manifest.format == CAUSANTIC:
         yield f"  {CAUSANTIC} {result.manifest.version}: for Causantic, and no backup. It has no place for:"
-        yield from (f"    {counted(many, _unit(place))} of {place}" for place, many in result.not_written.items())
+        yield from (f"    {counted(many, _counted_in(place))} of {place}" for place, many in result.not_written.items())
 
 
-def _unit(place: str) -> str:
+def _counted_in(place: str) -> str:
     """Say what is counted of a place: rows of a table, values of a column."""
     return "values" if "." in place else "rows"
 
