@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from ecm_agent.archive.causantic import Plan, ReadRecords, plan_causantic, write_causantic
-from ecm_agent.archive.causantic_records import Loss, Losses
+from ecm_agent.archive.causantic_forms import Loss, Losses
 from ecm_agent.archive.compression import CompressedWriter, Compression
 from ecm_agent.archive.container import ByteSink, Seal, SealedWriter, fingerprint
 from ecm_agent.archive.reading import Archive, is_encrypted, open_archive, sealed_as

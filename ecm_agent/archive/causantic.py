@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 
 import msgspec
 
-from ecm_agent.archive.causantic_records import Losses, Translator
+from ecm_agent.archive.causantic_forms import Losses
+from ecm_agent.archive.causantic_records import Translator
 from ecm_agent.archive.compression import CompressedWriter
 from ecm_agent.archive.container import CAUSANTIC_MAGIC, ByteSink, Seal, SealedWriter
 from ecm_agent.errors import EcmError

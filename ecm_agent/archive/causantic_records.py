@@ -1,9 +1,8 @@
 """Records → what `causantic-archive` 1.1 says of them, and what it cannot say.
 
-Its keys, their order and their types are those of archives that Causantic 0.10.2 wrote. A column it has no key for is
-counted where it holds something. A value it has no word for (half a character, an infinity, NULL where text must be)
-goes out as the nearest that it can say, or takes its record with it, which is then named: FORMAT.md, section 8, has the
-list.
+A column it has no key for is counted where it holds something. A value it has no word for (half a character, an
+infinity, NULL where text must be) goes out as the nearest that it can say, or takes its record with it, which is then
+named: FORMAT.md, section 8, has the list.
 """
 
 from __future__ import annotations
@@ -11,166 +10,33 @@ from __future__ import annotations
 import sys
 import uuid
 from array import array
-from collections import Counter
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
+from ecm_agent.archive.causantic_forms import (
+    DISTANCE,
+    LEFT_OUT,
+    LINKS,
+    PLACES,
+    WEIGHT,
+    CausanticChunk,
+    CausanticCluster,
+    CausanticEdge,
+    CausanticVector,
+    Losses,
+)
 from ecm_agent.archive.layout import Member
 from ecm_agent.model.records import Chunk, Cluster, Edge, Exact, Membership, Vector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from msgspec import UnsetType
 
-    from ecm_agent.model.records import AnyRecord, Cell, Columns, Embedding, RecordType
-
-EXAMPLES = 20
-"""How many rows are named; all are counted."""
-
-_WEIGHT, _LINKS, _DISTANCE = 1.0, 1, 1.0
-"""What stands for an unsayable weight (as in Causantic's own exports), number of links, and distance (the largest)."""
+    from ecm_agent.model.records import AnyRecord, Cell, Columns, Embedding
 
 _FLOAT32_BYTES = 4
-_LEFT_OUT = "left out"
-
-
-class CausanticChunk(Struct, rename="camel"):
-    """A chunk in the other format."""
-
-    id: str
-    session_id: str
-    session_slug: str
-    project_path: str | None
-    content: str
-    start_time: str
-    end_time: str
-    turn_indices: list[int]
-
-
-class CausanticEdge(Struct, rename="camel"):
-    """An edge in the other format."""
-
-    id: str
-    source: str
-    target: str
-    type: str
-    reference_type: str | None
-    weight: float
-    link_count: int
-
-
-class CausanticCluster(Struct, rename="camel"):
-    """A cluster in the other format."""
-
-    id: str
-    name: str | None
-    description: str | None
-    centroid: list[float] | None
-    exemplar_ids: list[str] | None
-    membership_hash: str | None
-    members: list[Member]
-
-
-class CausanticVector(Struct, rename="camel"):
-    """A vector in the other format."""
-
-    chunk_id: str
-    embedding: list[float]
-
-
-class Loss(Struct, frozen=True):
-    """A row that is not in the archive, or not as it was."""
-
-    table: str
-    row: str
-    """Its id."""
-    found: str
-    """What was wrong with it and what became of it; never a value."""
-
-
-class Losses:
-    """What the other format could not say."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        """Rows left out or changed, because of values that their columns should not hold."""
-        self.examples: list[Loss] = []
-        self.not_written: Counter[str] = Counter()
-        """Values that are not NULL in columns for which the format has no key, by `table.column`."""
-
-    def note(self, table: str, row: str, found: Sequence[str]) -> None:
-        """Take down what was wrong with one row; nothing is wrong where `found` is empty."""
-        if found:
-            self.rows += 1
-            if len(self.examples) < EXAMPLES:
-                self.examples.append(Loss(table, row, ", ".join(found)))
-
-
-class _Place(NamedTuple):
-    """The table that records of a kind come from, and what the format makes of its columns."""
-
-    table: str
-    key: str
-    """The attribute that names a record in messages."""
-    names: frozenset[str]
-    """Columns that name a record: where one cannot be said the record is left out, and so is all that refers to it."""
-    fates: dict[str, str]
-    """Other columns that the format has a key for, and what becomes of a value that such a column should not hold."""
-    unsaid: tuple[str, ...] = ()
-    """Columns of the store, and attributes of the record, that the format has no key for."""
-
-
-_TEXT = "written as the nearest text"
-_CHUNK_TEXTS = ("session_id", "session_slug", "project_path", "content", "start_time", "end_time")
-_COUNTERS = ("spawn_depth", "code_block_count", "tool_use_count", "approx_tokens")
-
-_PLACES: dict[RecordType, _Place] = {
-    Chunk: _Place(
-        "chunks",
-        "id",
-        frozenset({"id"}),
-        dict.fromkeys(_CHUNK_TEXTS, _TEXT) | {"turn_indices": "written as []"},
-        ("vector_clock", "agent_id", "team_name", *_COUNTERS, "created_at"),
-    ),
-    Edge: _Place(
-        "edges",
-        "id",
-        frozenset({"source_chunk_id", "target_chunk_id"}),
-        {
-            "id": "given another",
-            "edge_type": _TEXT,
-            "reference_type": _TEXT,
-            "initial_weight": f"written as {_WEIGHT}",
-            "link_count": f"written as {_LINKS}",
-        },
-        ("vector_clock", "created_at"),
-    ),
-    Cluster: _Place(
-        "clusters",
-        "id",
-        frozenset({"id"}),
-        dict.fromkeys(("name", "description", "membership_hash"), _TEXT)
-        | dict.fromkeys(("centroid", "exemplar_ids"), "written as null"),
-        ("created_at", "refreshed_at"),
-    ),
-    Membership: _Place(
-        "chunk_clusters",
-        "chunk_id",
-        frozenset({"chunk_id", "cluster_id"}),
-        {"distance": f"written as {_DISTANCE}"},
-    ),
-    Vector: _Place(
-        "vectors",
-        "chunk_id",
-        frozenset({"id"}),
-        {"embedding": _LEFT_OUT},
-        ("orphaned_at", "last_accessed", "model_id"),
-    ),
-}
 _LISTS: dict[str, Any] = {"turn_indices": list[int], "exemplar_ids": list[str]}
 
 
@@ -213,8 +79,8 @@ class Translator:
             target=record.target,
             type=record.type,
             reference_type=record.reference_type,
-            weight=_WEIGHT if "initial_weight" in odd else record.weight,
-            link_count=_LINKS if "link_count" in odd else _said(record.link_count) or _LINKS,
+            weight=WEIGHT if "initial_weight" in odd else record.weight,
+            link_count=LINKS if "link_count" in odd else _said(record.link_count) or LINKS,
         )
 
     def cluster(self, record: Cluster, members: list[Member]) -> CausanticCluster | None:
@@ -236,7 +102,7 @@ class Translator:
         odd = self._odd(record)
         if not self._noted(record, odd):
             return None
-        return Member(record.chunk_id, _DISTANCE if "distance" in odd else record.distance)
+        return Member(record.chunk_id, DISTANCE if "distance" in odd else record.distance)
 
     def vector(self, record: Vector) -> CausanticVector | None:
         odd = self._odd(record)
@@ -248,7 +114,7 @@ class Translator:
 
         Columns that it has no key for are counted.
         """
-        place = _PLACES[type(record)]
+        place = PLACES[type(record)]
         cells: Columns = {} if record.columns is UNSET else record.columns
         for column in place.unsaid:
             if column not in cells and _said(getattr(record, column)) is not None:
@@ -266,11 +132,11 @@ class Translator:
         """Take down what was odd; whether the record can be in the archive all the same."""
         if not odd:
             return True
-        place = _PLACES[type(record)]
-        fates = dict.fromkeys(place.names, _LEFT_OUT) | place.fates
+        place = PLACES[type(record)]
+        fates = dict.fromkeys(place.names, LEFT_OUT) | place.fates
         found = [f"{column} is {what}; {fates[column]}" for column, what in odd.items()]
         self._losses.note(place.table, str(getattr(record, place.key)), found)
-        return all(fates[column] != _LEFT_OUT for column in odd)
+        return all(fates[column] != LEFT_OUT for column in odd)
 
     def _numbers(self, column: str, embedding: Embedding | UnsetType | None, odd: dict[str, str]) -> list[float] | None:
         """Give the numbers of an embedding; `None`, and a word on it in `odd`, where they are not as they should be."""
