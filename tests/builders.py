@@ -174,19 +174,24 @@ Rows: TypeAlias = dict[str, list[tuple[Value, ...]]]
 
 
 def rows_of(path: Path) -> Rows:
-    """Read the tables of the memory as they are in the file, in the order of their rows, each value with its type."""
+    """Read every ordinary table as it is in the file, in the order of its rows, each value with its type.
+
+    The memory's own are given even where they are not there, without rows.
+    """
+    listed = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*'"
     with closing(sqlite3.connect(path)) as connection:
         connection.text_factory = bytes
-        return {table.name: _rows(connection, table.name) for table in TABLES}
+        names = {table.name for table in TABLES} | {name.decode() for (name,) in connection.execute(listed)}
+        return {name: _rows(connection, name) for name in sorted(names)}
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[tuple[Value, ...]]:
-    info = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+    info = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (table,))
     columns = ['"{}"'.format(name.decode().replace('"', '""')) for (name,) in info]
     if not columns:
         return []
     pairs = ", ".join(f"typeof({column}), {column}" for column in columns)
-    rows = connection.execute(f"SELECT {pairs} FROM {table} ORDER BY rowid").fetchall()
+    rows = connection.execute(f"SELECT {pairs} FROM "{table}" NOT INDEXED").fetchall()
     return [tuple(_value(kind, value) for kind, value in zip(row[::2], row[1::2], strict=True)) for row in rows]
 
 

@@ -221,6 +221,8 @@ class SnapshotFake:
         self.oddities: list[Oddity] = []
         self.odd_rows = 0
         self._records = _selected(records, selection.projects)
+        orphans = [] if selection.orphans or not selection.vectors else _orphans(self._records)
+        self._records = [record for record in self._records if record not in orphans]
         projects = sorted({record.session_slug for record in self._records if isinstance(record, Chunk)})
         left_out = 0 if selection.vectors else sum(isinstance(record, Vector) for record in self._records)
         if left_out:
@@ -238,6 +240,7 @@ class SnapshotFake:
             vector_count=None if left_out else counts[Vector],
             selected_projects=None if selection.projects is None else projects,
             left_out={"vectors": left_out} if left_out else {},
+            dangling={"vectors": len(orphans)} if orphans else {},
         )
 
     def batches(self, kinds: Collection[RecordType] = RECORD_TYPES) -> Iterator[Batch]:
@@ -280,6 +283,11 @@ def _selected(records: Sequence[AnyRecord], projects: Sequence[str] | None) -> l
         for record in selected
         if not isinstance(record, Cluster) or record.member_chunk_ids
     ]
+
+
+def _orphans(records: Sequence[AnyRecord]) -> list[Vector]:
+    chunks = {record.id for record in records if isinstance(record, Chunk)}
+    return [record for record in records if isinstance(record, Vector) and record.chunk_id not in chunks]
 
 
 def _refuse_unknown(projects: Iterable[str], known: Iterable[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
+from ecm_agent.archive.causantic import Plan, ReadRecords, plan_causantic, write_causantic
+from ecm_agent.archive.causantic_forms import Loss, Losses
 from ecm_agent.archive.compression import CompressedWriter, Compression
 from ecm_agent.archive.container import ByteSink, Seal, SealedWriter, fingerprint
 from ecm_agent.archive.reading import Archive, is_encrypted, open_archive, sealed_as
@@ -18,12 +20,18 @@ if TYPE_CHECKING:
 __all__ = [
     "Archive",
     "Compression",
+    "Loss",
+    "Losses",
+    "Plan",
+    "ReadRecords",
     "Seal",
     "fingerprint",
     "is_encrypted",
     "open_archive",
+    "plan_causantic",
     "sealed_as",
     "write_archive",
+    "write_causantic",
 ]
 
 

@@ -68,11 +68,11 @@ class Seal:
 class SealedWriter:
     """Encrypt everything written into `file`, from the file's start; `finish` completes the archive."""
 
-    def __init__(self, file: BinaryIO, seal: Seal, *, limit: int = MAX_PLAINTEXT) -> None:
+    def __init__(self, file: BinaryIO, seal: Seal, *, limit: int = MAX_PLAINTEXT, magic: bytes = MAGIC) -> None:
         self._file = file
         self._room = limit
         self._encryptor = _encryptor(seal)
-        file.write(MAGIC + seal.salt + seal.nonce + bytes(TAG_BYTES))
+        file.write(magic + seal.salt + seal.nonce + bytes(TAG_BYTES))
 
     def write(self, data: bytes, /) -> None:
         """Raise `EcmError` once the archive would pass what AES-GCM can seal in one message."""

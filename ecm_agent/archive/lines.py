@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from ecm_agent.model.manifest import Manifest
 
 
+_LONGEST_HEAD = 1 << 12
+"""The first line is short: a document of another program, which may be one line, is told by that at once."""
+
 _LONGEST_HEADING = 16 * BLOCK
 """Lines outside the sections are at most this long: a document that is one line must not be gathered in memory."""
 
@@ -53,7 +56,7 @@ class LineDocument:
     def manifest(self) -> Manifest:
         """Read the first two lines."""
         try:
-            head = msgspec.json.decode(self._line(b",") + b"}", type=Head)
+            head = msgspec.json.decode(self._line(b",", longest=_LONGEST_HEAD) + b"}", type=Head)
             if head.format != FORMAT:
                 raise OtherLayout
             head.check()
@@ -126,9 +129,9 @@ class LineDocument:
             if digests.algorithm != "sha256" or found.get(section) != digest:
                 raise ArchiveInvalid(f"Archive is damaged: the {section} do not match their digest.")
 
-    def _line(self, ending: bytes = b"") -> bytes:
+    def _line(self, ending: bytes = b"", *, longest: int = _LONGEST_HEADING) -> bytes:
         while b"\n" not in self._buffer:
-            if len(self._buffer) >= _LONGEST_HEADING:
+            if len(self._buffer) >= longest:
                 raise OtherLayout
             self._more()
         line, _, self._buffer = self._buffer.partition(b"\n")

@@ -15,7 +15,7 @@ from ecm_agent.errors import UsageError
 if TYPE_CHECKING:
     from ecm_agent.archive import Compression
     from ecm_agent.config.settings import Settings
-    from ecm_agent.model.manifest import Selection
+    from ecm_agent.model.manifest import ArchiveFormat, Selection
 
 
 def init(
@@ -51,7 +51,9 @@ def export(  # noqa: PLR0913 (one parameter for each option)
     store: options.Store = None,
     config: options.Config = None,
     *,
-    no_encrypt: Annotated[bool, typer.Option("--no-encrypt", help="Write plain JSON.")] = False,
+    no_encrypt: Annotated[
+        bool, typer.Option("--no-encrypt", help="Write plain JSON (for Causantic plain gzip).")
+    ] = False,
     projects: Annotated[str | None, typer.Option(metavar="A,B", help="Only these projects.")] = None,
     no_vectors: Annotated[bool, typer.Option("--no-vectors", help="Leave the embedding vectors out.")] = False,
     redact_paths: options.RedactPaths = False,
@@ -60,6 +62,7 @@ def export(  # noqa: PLR0913 (one parameter for each option)
     with_vectors: options.WithVectors = False,
     preview: options.Preview = None,
     compress: Annotated[Literal["none", "gzip", "zstd"], typer.Option(help="Compress inside the encryption.")] = "none",
+    format_: options.Format = "ecm",
     json: options.Json = False,
 ) -> None:
     """Write the memory, or some projects of it, into one archive file; for sharing, without paths, code, secrets."""
@@ -70,15 +73,24 @@ def export(  # noqa: PLR0913 (one parameter for each option)
         vectors = with_vectors if redact else not no_vectors
         selection = Selection(None if projects is None else tuple(projects.split(",")), vectors, redact)
         refuse_at_odds(selection, preview=preview, output=output, no_vectors=no_vectors, with_vectors=with_vectors)
+        if format_ != "ecm" and compress != "none":
+            raise UsageError(f"--compress does not go with --format {format_}: such an archive is always gzip.")
         settings = settings_of(config, store)
         if output is None:
             show_preview(out, settings, selection, preview or 0)
         else:
-            _export(out, settings, selection, output, compress, encrypt=not no_encrypt)
+            _export(out, settings, selection, output, compress, format_, encrypt=not no_encrypt)
 
 
 def _export(
-    out: Screen, settings: "Settings", selection: "Selection", output: Path, compress: "Compression", *, encrypt: bool
+    out: Screen,
+    settings: "Settings",
+    selection: "Selection",
+    output: Path,
+    compress: "Compression",
+    archive_format: "ArchiveFormat",
+    *,
+    encrypt: bool,
 ) -> None:
     from ecm_agent import wiring
     from ecm_agent.clock import SystemClock
@@ -94,11 +106,12 @@ def _export(
             compression=compress,
             created=SystemClock().now(),
             progress=progress,
+            archive_format=archive_format,
         )
     render.warn(out, exported)
     out.say(*render.exported(output, exported))
     out.summary("export", exported, output=str(output))
-    if exported.gaps:
+    if not exported.whole:
         raise SystemExit(PARTIAL)
 
 

@@ -84,6 +84,10 @@ RedactSecrets: TypeAlias = Annotated[
 WithVectors: TypeAlias = Annotated[
     bool, typer.Option("--with-vectors", help="Keep the vectors in a redacted archive: texts can be guessed from them.")
 ]
+Format: TypeAlias = Annotated[
+    Literal["ecm", "causantic-1.1"],
+    typer.Option("--format", help="What to write: our own archive, or one that Causantic imports, which holds less."),
+]
 Preview: TypeAlias = Annotated[
     int | None,
     typer.Option(

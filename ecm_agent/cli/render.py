@@ -55,6 +55,14 @@ def exported(output: Path, result: Exported) -> Iterator[str]:
     yield f"Wrote {output}: {contents(result.manifest)}, {size(result.bytes)}, {how}."
     if result.manifest.redacted:
         yield f"  redacted: {redacted(result.manifest)}"
+    if result.manifest.format == CAUSANTIC:
+        yield f"  {CAUSANTIC} {result.manifest.version}: for Causantic, and no backup. It has no place for:"
+        yield from (f"    {counted(many, _counted_in(place))} of {place}" for place, many in result.not_written.items())
+
+
+def _counted_in(place: str) -> str:
+    """Say what is counted of a place: rows of a table, values of a column."""
+    return "values" if "." in place else "rows"
 
 
 def backed_up(result: BackedUp) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as changed
 from pathlib import Path
 from secrets import token_bytes
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,12 +15,14 @@ from ecm_agent.atomic import new_file
 from ecm_agent.errors import EcmError, UsageError
 from ecm_agent.jobs.progress import Progress, Silent, followed
 from ecm_agent.jobs.redact import RedactedSnapshot
+from ecm_agent.jobs.translate import translate
 from ecm_agent.model.manifest import Manifest, Selection, timestamp
 from ecm_agent.store.base import Oddity
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ecm_agent.model.manifest import ArchiveFormat
     from ecm_agent.secret import Secret
     from ecm_agent.store.base import MemoryStore
 
@@ -35,6 +38,15 @@ class Exported(Struct, frozen=True):
     """The first of them by name."""
     gaps: dict[str, int]
     """Virtual tables of a kind this program cannot archive, with their numbers of rows."""
+    spoiled: int = 0
+    """Rows that are not in an archive of another format, or not as they were, for values that it cannot say."""
+    not_written: dict[str, int] = {}
+    """What an archive of another format has no place for: rows by table, and values by `table.column`."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the archive is all that one of its format can be."""
+        return not self.gaps and not self.spoiled
 
 
 def export(  # noqa: PLR0913 (what goes into an archive, each by name)
@@ -72,7 +84,38 @@ def export(  # noqa: PLR0913 (what goes into an archive, each by name)
         )
 
 
-def export_to(
+def export_translated(
+    store: MemoryStore,
+    selection: Selection,
+    file: BinaryIO,
+    *,
+    password: Secret | None,
+    created: datetime,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write an archive that Causantic imports into an open, empty file, then prove it by reading it to its end.
+
+    What its format has no place for is in `not_written`; that is no gap. Raises as `export` does, and `EcmError` for
+    more than Causantic can read.
+    """
+    with store.snapshot(changed(selection, orphans=False), timestamp(created)) as taken:
+        dangling, rows = list(taken.oddities), taken.odd_rows  # of the odd values to come it says that they are kept
+        snapshot = RedactedSnapshot(taken, selection, token_bytes(32)) if selection.redact else taken
+        told = progress or Silent()
+        done = translate(snapshot, selection, file, password=password, progress=told, name=str(store.path))
+        return Exported(
+            manifest=done.manifest,
+            encrypted=password is not None,
+            bytes=done.bytes,
+            odd_rows=rows + done.spoiled,
+            oddities=dangling + done.examples,
+            gaps={},
+            spoiled=done.spoiled,
+            not_written=done.not_written,
+        )
+
+
+def export_to(  # noqa: PLR0913 (as above)
     output: Path,
     store: MemoryStore,
     selection: Selection,
@@ -81,6 +124,7 @@ def export_to(
     compression: Compression,
     created: datetime,
     progress: Progress | None = None,
+    archive_format: ArchiveFormat = "ecm",
 ) -> Exported:
     """Export into a file of the user's choice, replacing what is there only once the archive is complete.
 
@@ -89,6 +133,8 @@ def export_to(
     try:
         _refuse_output(output, store)
         with new_file(output.resolve(), overwrite=True) as file:
+            if archive_format == "causantic-1.1":
+                return export_translated(store, selection, file, password=password, created=created, progress=progress)
             return export(
                 store,
                 selection,
@@ -115,6 +161,6 @@ def _refuse_output(output: Path, store: MemoryStore) -> None:
 
 
 def _gaps(manifest: Manifest, selection: Selection) -> dict[str, int]:
-    if selection != Selection(exclude=selection.exclude):  # less than all was asked for
+    if selection != Selection(exclude=selection.exclude, orphans=selection.orphans):  # less than all was asked for
         return {}
     return {table: rows for table, rows in manifest.left_out.items() if table not in manifest.excluded}

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from ecm_agent.model.records import Chunk, Cluster
+from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster
 from ecm_agent.redaction.known import Known
 from ecm_agent.redaction.pseudonyms import Pseudonyms
 from ecm_agent.redaction.records import RecordRedactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from ecm_agent.model.manifest import Manifest, Selection
-    from ecm_agent.model.records import Batch
+    from ecm_agent.model.records import Batch, RecordType
     from ecm_agent.store.base import MemoryStore, Oddity, Snapshot
 
 
@@ -39,9 +39,12 @@ class RedactedSnapshot:
         self.odd_rows = snapshot.odd_rows
         self.manifest = self._manifest(snapshot.manifest)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, kinds: Collection[RecordType] = RECORD_TYPES) -> Iterator[Batch]:
         redactor = self._redactor()
-        return (redactor.redact(batch) for batch in self._snapshot.batches())
+        return (redactor.redact(batch) for batch in self._snapshot.batches(kinds))
+
+    def chunk_ids(self) -> Iterator[str]:
+        return map(self._redactor().name, self._snapshot.chunk_ids())
 
     def _redactor(self) -> RecordRedactor:
         vectors = self._selection.vectors

@@ -24,7 +24,10 @@ from ecm_agent.model.schema import Schema
 FORMAT = "ecm-archive"
 VERSION = "1.0"
 CAUSANTIC = "causantic-archive"
-"""The format of the memory program's later generations, read and not written; 1.1 is its last version."""
+"""The format of the memory program's later generations; 1.1 is its last version, and the one that is written."""
+
+ArchiveFormat: TypeAlias = Literal["ecm", "causantic-1.1"]
+"""What an export can write: an archive of this program's own, or one that Causantic imports and that says less."""
 
 READABLE = ((FORMAT, VERSION), (CAUSANTIC, "1.0"), (CAUSANTIC, "1.1"))
 """Every format and version that this program reads."""
@@ -37,14 +40,15 @@ Redaction: TypeAlias = Literal["paths", "code", "secrets"]
 class Selection:
     """Which part of a store to export. `projects=None` means all of them; what `redact` names is taken out of texts.
 
-    Without `vectors` an archive holds neither vectors nor centroids, from which texts can be guessed. `exclude` names
-    tables to leave out.
+    Without `vectors` an archive holds neither vectors nor centroids, from which texts can be guessed; without `orphans`
+    no vectors whose chunk is gone. `exclude` names tables to leave out.
     """
 
     projects: tuple[str, ...] | None = None
     vectors: bool = True
     redact: tuple[Redaction, ...] = ()
     exclude: tuple[str, ...] = ()
+    orphans: bool = True
 
 
 class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=True):

@@ -36,7 +36,10 @@ _ROWS_DEFAULT = 1024
 # The project slugs asked for; empty and unused when all are.
 _PROJECTS = "temp.ecm_agent_projects"
 _ASKED = f"IN (SELECT slug FROM {_PROJECTS})"  # noqa: S608 (ours)
-_REFERENCES = {EDGES: ("source_chunk_id", "target_chunk_id"), MEMBERSHIPS: ("chunk_id",)}
+_REFERENCES: dict[Table, tuple[str, ...]] = {
+    EDGES: ("source_chunk_id", "target_chunk_id"),
+    MEMBERSHIPS: ("chunk_id",),
+}
 
 
 class SqliteSnapshot:
@@ -47,6 +50,8 @@ class SqliteSnapshot:
         self._connection = connection
         self._selection = selection
         self._columns = {table: columns_of(connection, table.name) for table in TABLES}
+        no_orphans = selection.vectors and not selection.orphans and self._columns[VECTORS]
+        self._references = _REFERENCES | ({VECTORS: ("id",)} if no_orphans else {})
         self.oddities: list[Oddity] = []
         self.odd_rows = 0
         self._ask_for(self._all_projects())
@@ -126,7 +131,7 @@ class SqliteSnapshot:
 
     def _wanted(self, table: Table) -> str:
         """Give the condition that a row of a table belongs to the export."""
-        conditions = [self._chunk(f"t.{column}") for column in _REFERENCES.get(table, ())]
+        conditions = [self._chunk(f"t.{column}") for column in self._references.get(table, ())]
         if table is MEMBERSHIPS:
             conditions.append("EXISTS (SELECT 1 FROM main.clusters k WHERE k.id = t.cluster_id)")
         elif self._selection.projects is not None:
@@ -177,8 +182,8 @@ class SqliteSnapshot:
         """Count, and name some of, the rows that refer to nothing; only a whole export can tell."""
         if self._selection.projects is not None:
             return {}
-        counts = {table.name: self._count(table, f"NOT ({self._wanted(table)})") for table in _REFERENCES}
-        for table in _REFERENCES:
+        counts = {table.name: self._count(table, f"NOT ({self._wanted(table)})") for table in self._references}
+        for table in self._references:
             if counts[table.name]:
                 self._note(self._name_dangling(table), counts[table.name])
         return {name: count for name, count in counts.items() if count}

@@ -295,6 +295,16 @@ class StoreContract:
             assert snapshot.manifest.left_out == {"vectors": 4}
             assert snapshot.manifest.partial
 
+    def test_orphans_can_be_left_out(self, filled: MemoryStore) -> None:
+        """Without orphans, vectors whose chunk is gone are neither given nor announced, but counted as dangling."""
+        with filled.snapshot(Selection(orphans=False), CREATED) as snapshot:
+            assert names(flat(snapshot.batches()), Vector) == ["c3", "c2", "c1"]
+            assert snapshot.manifest.vector_count == 3
+            assert snapshot.manifest.dangling == {"vectors": 1}
+        with filled.snapshot(Selection(vectors=False, orphans=False), CREATED) as snapshot:
+            assert snapshot.manifest.vector_count is None
+            assert snapshot.manifest.dangling == {}
+
     def test_only_the_kinds_asked_for_are_read(self, filled: MemoryStore) -> None:
         """A snapshot gives the kinds that are asked for as ever, and nothing of the others."""
         with filled.snapshot(Selection(), CREATED) as snapshot:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import builders
 import pytest
+from causantic_validator import faults
 from vectors import generate
 from vectors.memory import PASSWORD
 
@@ -99,3 +100,35 @@ def test_our_own_archives_never_lead_nowhere(program: Program) -> None:
     (program.home / "m.json").write_text(json.dumps(value))
     assert program.run("import", "./m.json").code == 13
     assert chunks(program.store) == 5
+
+
+def test_an_export_for_causantic_goes_all_the_way(program: Program) -> None:
+    """Encrypted under Causantic's magic, sound by the validator, and restored by this program; what is lost is said."""
+    program.variables["ECM_EXPORT_PASSWORD"] = PASSWORD
+    ended = program.run("export", "--format", "causantic-1.1", "--output", "memory.causantic")
+    assert ended.code == 0
+    assert "no backup" in ended.out
+    assert "2 rows of vector_clocks" in ended.out
+    written = (program.home / "memory.causantic").read_bytes()
+    assert faults(written, PASSWORD) == []
+    assert (program.home / "memory.causantic").stat().st_mode & 0o777 == 0o600
+    assert program.run("restore", "./memory.causantic", "--into", "beside.db").code == 0
+    assert chunks(program.home / "beside.db") == 5
+
+
+def test_what_is_spoiled_for_causantic_is_exit_3(program: Program) -> None:
+    """A value that no JSON can say is named, in JSON output too, and the archive is there all the same."""
+    builders.execute(program.store, "UPDATE edges SET initial_weight = 9e999 WHERE id = 'e1'")
+    ended = program.run("export", "--format", "causantic-1.1", "--no-encrypt", "--output", "memory.causantic", "--json")
+    assert ended.code == 3
+    summary = ended.objects[-1]
+    assert (summary["spoiled"], summary["not_written"]["chunks.agent_id"]) == (1, 5)
+    assert any("initial_weight is inf" in one["message"] for one in ended.objects if one["message_type"] == "warning")
+    assert faults((program.home / "memory.causantic").read_bytes()) == []
+
+
+def test_compression_is_not_a_choice_for_causantic(program: Program) -> None:
+    """Its archives are gzip and nothing else: asking for more is a usage error, and nothing is written."""
+    ended = program.run("export", "--format", "causantic-1.1", "--compress", "zstd", "--output", "memory.causantic")
+    assert (ended.code, (program.home / "memory.causantic").exists()) == (2, False)
+    assert "--compress" in ended.err

@@ -248,7 +248,7 @@ def test_tables_that_archives_do_not_hold_are_no_obstacle(at: Workplace) -> None
     store = store_of(at, chunks(), vectors())
     builders.execute(store.path, "CREATE TABLE moods (mood)", "INSERT INTO moods VALUES ('calm')")
     assert run(store, at).new == 3
-    assert builders.rows_of(store.path)["moods"] == [("calm",)]
+    assert builders.rows_of(store.path)["moods"] == [(("text", b"calm"),)]
 
 
 def test_without_its_safety_archive_a_store_stays(at: Workplace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import sqlite3
@@ -12,13 +13,18 @@ from typing import TYPE_CHECKING
 
 import builders
 import pytest
+from causantic_validator import faults
 from redaction.detector import Detector
 from redaction.planted import LATER_COLUMNS, PlantedStore
 from redaction.sharing import ALL, document, exported
 
 from ecm_agent.archive import open_archive
+from ecm_agent.clock import SystemClock
 from ecm_agent.jobs.backup import backup
+from ecm_agent.jobs.export import export_translated
+from ecm_agent.jobs.redact import RedactedSnapshot
 from ecm_agent.model.manifest import Selection
+from ecm_agent.model.records import Chunk
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -76,6 +82,28 @@ def test_one_kind_alone_is_in_no_field(planted: PlantedStore, redact: Redaction,
     """Paths and names alone, or secrets alone, are taken out of every field as well."""
     plants = [plant for plant in planted.plants if plant.kind in kinds]
     assert Detector(exported(planted.store, (redact,))).leaks(plants) == []
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+def test_nothing_planted_is_in_an_export_for_causantic(planted: PlantedStore, *, vectors: bool) -> None:
+    """The other format says less, and nothing else; its references lead where they should, pseudonyms or not."""
+    file = io.BytesIO()
+    selection = Selection(vectors=vectors, redact=ALL)
+    export_translated(planted.store, selection, file, password=None, created=SystemClock().now())
+    said = gzip.decompress(file.getvalue())
+    assert Detector(said).leaks(planted.without_what_guesses() if vectors else planted.plants) == []
+    assert [fault for fault in faults(file.getvalue()) if "is no time" not in fault] == []
+
+
+def test_a_redacted_snapshot_names_its_chunks_as_it_gives_them(planted: PlantedStore) -> None:
+    """Ids asked for alone are those of the chunks that are given, as far as ids are text."""
+    selection = Selection(redact=ALL)
+    with planted.store.snapshot(selection, "") as taken:
+        snapshot = RedactedSnapshot(taken, selection, b"key")
+        chunks = [record for record in builders.flat(snapshot.batches((Chunk,))) if isinstance(record, Chunk)]
+        given = [chunk.id for chunk in chunks if "id" not in (chunk.columns or {})]
+        assert sorted(snapshot.chunk_ids()) == sorted(given)
+        assert len(given) == len(chunks) - 3
 
 
 @pytest.mark.parametrize("vectors", [False, True])
