@@ -191,7 +191,7 @@ def _rows(connection: sqlite3.Connection, table: str) -> list[tuple[Value, ...]]
     if not columns:
         return []
     pairs = ", ".join(f"typeof({column}), {column}" for column in columns)
-    rows = connection.execute(f"SELECT {pairs} FROM "{table}" NOT INDEXED").fetchall()
+    rows = connection.execute(f'SELECT {pairs} FROM "{table}" NOT INDEXED').fetchall()
     return [tuple(_value(kind, value) for kind, value in zip(row[::2], row[1::2], strict=True)) for row in rows]
 
 
