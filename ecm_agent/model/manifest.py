@@ -109,10 +109,8 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing of a memory in here; which generation its schema is of is nothing of it."""
-        rows = self.rows()
-        records = sum(self.counts().values()) - (self.row_count or 0)
-        return not records and not any(count for table, count in rows.items() if table != "schema_version")
+        """Whether there is not one record in here."""
+        return not any(self.counts().values())
 
     @property
     def kin(self) -> str:

@@ -10,10 +10,14 @@ from typing import Literal
 
 from msgspec import Struct
 
+from ecm_agent.model.records import Cell
+
 MEMORY_TABLES = frozenset(
     ("chunks", "edges", "clusters", "chunk_clusters", "vector_clocks", "vectors", "schema_version")
 )
-"""The tables without which there is no memory: those that have sections of their own, and the schema's version."""
+"""The tables without which there is no memory: those that have sections of their own, and what says their version."""
+
+VERSION_TABLE = "schema_version"
 
 
 class Column(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -130,6 +134,8 @@ class Schema(Struct, frozen=True, omit_defaults=True, rename="camel"):
     tables: list[Table] = []
     full_texts: list[FullText] = []
     foreign: list[Foreign] = []
+    version_rows: list[list[Cell]] = []
+    """The rows of the table `schema_version`: which generation this is, and since when."""
 
     @property
     def with_rows(self) -> list[Table | FullText]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ecm_agent.model.schema import Column, Foreign, ForeignKey, Index, Part, Schema, Table
+from ecm_agent.model.schema import VERSION_TABLE, Column, Foreign, ForeignKey, Index, Part, Schema, Table
+from ecm_agent.store.cells import to_cell
 from ecm_agent.store.expressions import written
 from ecm_agent.store.full_text import full_text_of, trigger_of
-from ecm_agent.store.tokens import enclosed, parted, tokens
+from ecm_agent.store.tokens import enclosed, parted, quoted, tokens
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Iterator, Sequence
 
+    from ecm_agent.model.records import Cell
     from ecm_agent.store.tokens import Token
 
 _GENERATED, _STORED = 2, 3
@@ -40,7 +42,14 @@ def describe(connection: sqlite3.Connection) -> Schema:
         else:
             foreign.append(Foreign(kind, name, sql))
     tables = [_table(connection, name, sql) for kind, name, sql in objects if kind == "table"]
-    return Schema(tables, list(full_texts.values()), foreign)
+    versions = next((_version_rows(connection, table) for table in tables if table.name == VERSION_TABLE), [])
+    return Schema(tables, list(full_texts.values()), foreign, versions)
+
+
+def _version_rows(connection: sqlite3.Connection, table: Table) -> list[list[Cell]]:
+    columns = ", ".join(map(quoted, table.valued))
+    rows = connection.execute(f"SELECT {columns} FROM main.{VERSION_TABLE} NOT INDEXED")  # noqa: S608 (quoted)
+    return [list(map(to_cell, row)) for row in rows]
 
 
 def _objects(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:

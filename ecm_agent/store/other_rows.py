@@ -7,12 +7,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from ecm_agent.model.records import Exact, TableRow
-from ecm_agent.model.schema import FullText
+from ecm_agent.model.schema import MEMORY_TABLES, FullText
 from ecm_agent.store.cells import BrokenText, SqlValue, from_cell
 from ecm_agent.store.connection import columns_of
 from ecm_agent.store.describing import describe
 from ecm_agent.store.making import Making
-from ecm_agent.store.other_tables import MEMORY, VERSION_TABLE
 from ecm_agent.store.schema import VECTORS
 from ecm_agent.store.tokens import quoted
 from ecm_agent.store.writing import Rows
@@ -56,8 +55,7 @@ class OtherRows:
         schema = describe(connection)
         described = manifest.schema.with_rows if manifest.schema else []
         self._given = {table.name: tuple(table.valued) for table in described}
-        self.tables = {table.name: _other(table) for table in schema.writable if table.name not in MEMORY}
-        self._takes_version = VERSION_TABLE in self.tables and _is_empty(connection, VERSION_TABLE)
+        self.tables = {table.name: _other(table) for table in schema.writable if table.name not in MEMORY_TABLES}
         self.no_place: Counter[str] = Counter()
         """Rows, and values that are not NULL, that the store has no place for, by `table` or `table.column`."""
 
@@ -66,8 +64,6 @@ class OtherRows:
         rows = [record for record in batch if isinstance(record, TableRow)]
         for name, records in groupby(rows, key=lambda row: row.table):
             values = [_values(record) for record in records]
-            if name == VERSION_TABLE and not self._takes_version:
-                continue  # the store is of the generation it is of
             if name not in self.tables:
                 self.no_place[name] += len(values)
                 continue
@@ -109,16 +105,15 @@ def make_missing(connection: sqlite3.Connection, manifest: Manifest, version: in
 def stays(manifest: Manifest, table: str) -> bool:
     """Whether another table of the store stays as it is when the archive takes its place.
 
-    That is so where the archive never held it, by choice or because a memory program wrote it; and with what says of
-    which generation the store is.
+    That is so where the archive never held it, by choice or because a memory program wrote it.
     """
-    return table == VERSION_TABLE or table in manifest.left_out or manifest.original
+    return table in manifest.left_out or manifest.original
 
 
 def empty(connection: sqlite3.Connection, manifest: Manifest) -> None:
     """Empty the store's other tables, save those that stay."""
     for table in describe(connection).writable:
-        if table.name not in MEMORY and not stays(manifest, table.name):
+        if table.name not in MEMORY_TABLES and not stays(manifest, table.name):
             connection.execute(f"DELETE FROM main.{quoted(table.name)}")  # noqa: S608 (quoted)
 
 
@@ -139,10 +134,6 @@ def _other(table: Table | FullText) -> OtherTable:
     without_rowid = table.without_rowid or "rowid" in map(str.lower, columns)
     key = tuple(part.column for part in table.primary_key if part.column)
     return OtherTable(table.name, columns, key, without_rowid)
-
-
-def _is_empty(connection: sqlite3.Connection, name: str) -> bool:
-    return connection.execute(f"SELECT 1 FROM main.{quoted(name)} LIMIT 1").fetchone() is None  # noqa: S608 (quoted)
 
 
 def _values(record: TableRow) -> tuple[SqlValue, ...]:

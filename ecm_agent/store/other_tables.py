@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from ecm_agent.model.records import Exact, TableRow
-from ecm_agent.model.schema import FullText, Schema, Table
+from ecm_agent.model.schema import MEMORY_TABLES, FullText, Schema, Table
 from ecm_agent.store.base import Oddity
 from ecm_agent.store.cells import lenient_text, to_cell
 from ecm_agent.store.describing import describe
 from ecm_agent.store.reading import row_name
-from ecm_agent.store.schema import TABLES
 from ecm_agent.store.tokens import quoted
 
 if TYPE_CHECKING:
@@ -25,12 +24,6 @@ if TYPE_CHECKING:
     from ecm_agent.model.manifest import Selection
     from ecm_agent.model.records import Cell
     from ecm_agent.store.cells import SqlValue
-
-MEMORY = frozenset(table.name for table in TABLES)
-"""The tables that have a section of their own."""
-
-VERSION_TABLE = "schema_version"
-"""Says which generation a store is of: part of its schema rather than of its memory."""
 
 _BATCH_ROWS, _BATCH_BYTES = 512, 1 << 22
 _PROJECT = ("session_slug", "project_slug")
@@ -111,7 +104,7 @@ class OtherTables:
 
     def _selected(self) -> Iterator[_Part]:
         for table in self._schema.writable:
-            if table.name in MEMORY:
+            if table.name in MEMORY_TABLES:
                 continue
             where = self._condition(table)
             rows = self._count(table.name, where or "1")
@@ -130,7 +123,7 @@ class OtherTables:
             return None
         if not selection.vectors and isinstance(table, Table) and not _EMBEDDED.isdisjoint(table.written):
             return None
-        if selection.projects is None or table.name == VERSION_TABLE:
+        if selection.projects is None:
             return "1"
         return " AND ".join(self._in_projects(table)) or None if isinstance(table, Table) else None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from ecm_agent.model.records import TableRow
+from ecm_agent.model.schema import MEMORY_TABLES
 from ecm_agent.store import other_rows
 from ecm_agent.store.base import Dropped, Oddity, Replaced
 from ecm_agent.store.connection import columns_of
@@ -17,7 +18,7 @@ from ecm_agent.store.full_text import rebuild, triggers_aside
 from ecm_agent.store.generations import generation_of
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.other_rows import OtherRows
-from ecm_agent.store.other_tables import VERSION_TABLE, references
+from ecm_agent.store.other_tables import references
 from ecm_agent.store.reading import row_name
 from ecm_agent.store.schema import TABLES, VECTORS
 from ecm_agent.store.snapshot import schema_version
@@ -96,7 +97,7 @@ def _drop_orphans(connection: sqlite3.Connection, manifest: Manifest) -> Dropped
     examples: list[Oddity] = []
     schema = describe(connection)
     for table in schema.tables:
-        if table.name == VERSION_TABLE or not other_rows.stays(manifest, table.name):
+        if table.name in MEMORY_TABLES or not other_rows.stays(manifest, table.name):
             continue
         for condition in _leads_nowhere(table, schema):
             name, first = quoted(table.name), quoted(table.columns[0].name)

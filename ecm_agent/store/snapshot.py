@@ -10,10 +10,11 @@ from ecm_agent import __version__
 from ecm_agent.errors import UsageError
 from ecm_agent.model.manifest import VERSION, Manifest, Selection
 from ecm_agent.model.records import RECORD_TYPES, TableRow
+from ecm_agent.model.schema import VERSION_TABLE
 from ecm_agent.store.base import Oddity
 from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.connection import columns_of, explained
-from ecm_agent.store.other_tables import VERSION_TABLE, OtherTables
+from ecm_agent.store.other_tables import OtherTables
 from ecm_agent.store.reading import RowReader, row_name
 from ecm_agent.store.schema import CHUNKS, CLUSTERS, EDGES, MEMBERSHIPS, TABLES, VECTOR_CLOCKS, VECTORS
 from ecm_agent.store.writing import quoted

@@ -71,7 +71,7 @@ class SqliteStore:
         self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
     ) -> Replaced:
         founding = self._founding(manifest)
-        with self._writable(founding.script) as connection, transaction(connection):
+        with self._writable(founding) as connection, transaction(connection):
             prepare()
             return structs.replace(replace_all(connection, manifest, batches), not_made=founding.not_made)
 
@@ -87,7 +87,7 @@ class SqliteStore:
         if dry_run and not self.exists():
             return self.compare(manifest, batches)
         founding = self._founding(manifest)
-        with self._writable(founding.script) as connection, transaction(connection, keep=not dry_run):
+        with self._writable(founding) as connection, transaction(connection, keep=not dry_run):
             prepare()
             with triggers_aside(connection):
                 make_missing(connection, manifest, schema_version(connection))
@@ -106,7 +106,7 @@ class SqliteStore:
         self._refuse_leftovers()
         with closing(sqlite3.connect(":memory:")) as nothing_there:
             founding = self._founding(manifest)
-            nothing_there.executescript(founding.script)
+            founding.lay(nothing_there)
             changes = Comparison(nothing_there, manifest).run(batches)
             return structs.replace(changes, not_made=founding.not_made)
 
@@ -119,18 +119,18 @@ class SqliteStore:
     def create(self, generation: Generation = ECM) -> None:
         if self.exists():
             raise EcmError(f"There is something at {self.path} already.", hint="Name another place with --store.")
-        with self._new(generation.ddl):
+        with self._new(Foundation(generation.ddl, [], [])):
             pass
 
     def _founding(self, manifest: Manifest) -> Foundation:
         """Say what the store is to be made of; of one that is there, nothing."""
-        return Foundation("", []) if self.exists() else foundation_for(manifest)
+        return Foundation("", [], []) if self.exists() else foundation_for(manifest)
 
     @contextmanager
-    def _writable(self, script: str) -> Iterator[sqlite3.Connection]:
+    def _writable(self, founding: Foundation) -> Iterator[sqlite3.Connection]:
         """Open the store to write; one that does not exist is made, and appears once the block has ended well.
 
-        `script` makes a new one.
+        `founding` makes a new one.
         """
         if self.exists():
             try:
@@ -139,12 +139,12 @@ class SqliteStore:
             finally:
                 undo_the_unfinished(self.path)
             return
-        with self._new(script) as path, connect(path, write=True) as connection, explained(self.path):
+        with self._new(founding) as path, connect(path, write=True) as connection, explained(self.path):
             _unjournaled(connection)
             yield connection
 
     @contextmanager
-    def _new(self, script: str) -> Iterator[Path]:
+    def _new(self, founding: Foundation) -> Iterator[Path]:
         """Give an empty store under a temporary name; it takes its own once the block has ended well."""
         self._refuse_leftovers()
         of_the_block: OSError | None = None
@@ -154,7 +154,7 @@ class SqliteStore:
                 path = Path(file.name)
                 with explained(self.path), closing(sqlite3.connect(path)) as connection:
                     _unjournaled(connection)
-                    connection.executescript(f"BEGIN; {script} COMMIT")
+                    founding.lay(connection)
                 try:
                     yield path
                 except OSError as error:
