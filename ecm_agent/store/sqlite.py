@@ -14,8 +14,16 @@ from ecm_agent.atomic import new_file, private_directory
 from ecm_agent.errors import EcmError, MergeConflicts, StoreUnreadable
 from ecm_agent.store.base import Replaced, nothing
 from ecm_agent.store.clusters import write_clusters
-from ecm_agent.store.connection import columns_of, connect, explained, transaction, undo_the_unfinished
+from ecm_agent.store.connection import (
+    columns_of,
+    connect,
+    explained,
+    new_connection,
+    transaction,
+    undo_the_unfinished,
+)
 from ecm_agent.store.dangling import drop_dangling, refuse_dangling
+from ecm_agent.store.encryption import UNENCRYPTED, Encryption, is_encrypted
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.merging.comparison import Comparison
 from ecm_agent.store.merging.merge import Merge
@@ -25,6 +33,7 @@ from ecm_agent.store.writing import RowWriter, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from ecm_agent.model.manifest import Manifest, Selection
     from ecm_agent.model.records import Batch, RecordType
@@ -35,8 +44,9 @@ if TYPE_CHECKING:
 class SqliteStore:
     """See `store.base.MemoryStore`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encryption: Encryption = UNENCRYPTED) -> None:
         self.path = path
+        self._encryption = encryption
 
     def exists(self) -> bool:
         try:
@@ -45,10 +55,13 @@ class SqliteStore:
             raise StoreUnreadable(f"{self.path} cannot be read: {error.strerror}.") from error
 
     def at(self, path: Path) -> SqliteStore:
-        return SqliteStore(path)
+        return SqliteStore(path, self._encryption.like(self.path))
+
+    def encrypted(self) -> bool:
+        return is_encrypted(self.path)
 
     def problems(self) -> list[str]:
-        with connect(self.path, write=False) as connection:
+        with self._connected(write=False) as connection:
             found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
             broken = connection.execute("PRAGMA foreign_key_check").fetchall()
         return found + [f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in broken]
@@ -56,12 +69,12 @@ class SqliteStore:
     def chunk_count(self) -> int:
         if not self.exists():
             return 0
-        with connect(self.path, write=False) as connection:
+        with self._connected(write=False) as connection:
             return int(connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
 
     @contextmanager
     def snapshot(self, selection: Selection, created: str) -> Iterator[SqliteSnapshot]:
-        with connect(self.path, write=False) as connection:
+        with self._connected(write=False) as connection:
             connection.execute("BEGIN")
             yield SqliteSnapshot(self.path, connection, selection, created)
 
@@ -98,7 +111,7 @@ class SqliteStore:
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
         if self.exists():
-            with connect(self.path, write=False) as connection:
+            with self._connected(write=False) as connection:
                 connection.execute("BEGIN")
                 _refuse_other_tables(self.path, connection)
                 return Comparison(connection, manifest).run(batches)
@@ -110,7 +123,7 @@ class SqliteStore:
     def recluster(
         self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
     ) -> Reclustered:
-        with connect(self.path, write=True) as connection:
+        with self._connected(write=True) as connection:
             return write_clusters(connection, clusters, memberships, prepare)
 
     def create(self) -> None:
@@ -119,17 +132,24 @@ class SqliteStore:
         with self._new():
             pass
 
+    def _connected(self, *, write: bool) -> AbstractContextManager[sqlite3.Connection]:
+        return connect(self.path, write=write, encryption=self._encryption)
+
     @contextmanager
     def _writable(self) -> Iterator[sqlite3.Connection]:
         """Open the store to write; one that does not exist is made, and appears once the block has ended well."""
         if self.exists():
             try:
-                with connect(self.path, write=True) as connection:
+                with self._connected(write=True) as connection:
                     yield connection
             finally:
-                undo_the_unfinished(self.path)
+                undo_the_unfinished(self.path, self._encryption)
             return
-        with self._new() as path, connect(path, write=True) as connection, explained(self.path):
+        with (
+            self._new() as path,
+            connect(path, write=True, encryption=self._encryption) as connection,
+            explained(self.path),
+        ):
             _unjournaled(connection)
             yield connection
 
@@ -142,7 +162,7 @@ class SqliteStore:
             private_directory(self.path.parent)
             with new_file(self.path, overwrite=False) as file:
                 path = Path(file.name)
-                with explained(self.path), closing(sqlite3.connect(path)) as connection:
+                with explained(self.path), closing(new_connection(path, self._encryption)) as connection:
                     _unjournaled(connection)
                     connection.executescript(f"BEGIN; {CREATE_STORE} COMMIT")
                 try:
