@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from stat import S_ISREG
 from threading import Lock
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from ecm_agent.errors import StoreUnreadable
-from ecm_agent.secret import Secret
 from ecm_agent.store.ciphers import CIPHERS, Cipher, open_encrypted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from ecm_agent.secret import Secret
 
 KEY_HINT = (
     "Set ECM_DB_KEY or CAUSANTIC_DB_KEY to its key (or either with _FILE added to a file that holds it), "
@@ -40,11 +43,11 @@ def _no_keys() -> Iterable[Secret]:
 class Encryption:
     """What is known of the encryption of stores.
 
-    `keys` gives the keys that may open one, the likeliest first; it is called only for stores that are encrypted or are
-    to be. `new` says whether a store that is made is encrypted, with the first of them and with `cipher`.
+    `find_keys` gives the keys that may open one, the likeliest first; it is called only for stores that are encrypted
+    or are to be. `new` says whether a store that is made is encrypted, with the first of them and with `cipher`.
     """
 
-    keys: Callable[[], Iterable[Secret]] = _no_keys
+    find_keys: Callable[[], Iterable[Secret]] = _no_keys
     cipher: Cipher = CIPHERS[0]
     new: bool = False
 
@@ -79,7 +82,7 @@ def open_with_keys(path: Path, uri: str, encryption: Encryption, busy_seconds: f
     known = cipher_of(path)
     ciphers = [known] if known else sorted(CIPHERS, key=lambda cipher: cipher != encryption.cipher)
     tried = False
-    for key in encryption.keys():
+    for key in encryption.find_keys():
         tried = True
         for cipher in ciphers:
             if _fits(path, cipher, key):
@@ -95,7 +98,7 @@ def open_with_keys(path: Path, uri: str, encryption: Encryption, busy_seconds: f
 
 def begin_encrypted(path: Path, encryption: Encryption, busy_seconds: float) -> sqlite3.Connection:
     """Open an empty file that is to be an encrypted store. Raises `StoreUnreadable` where there is no key."""
-    key = next(iter(encryption.keys()), None)
+    key = next(iter(encryption.find_keys()), None)
     if key is None:
         raise StoreUnreadable(f"{path} is to be encrypted, and there is no key to do it with.", hint=KEY_HINT)
     _ENCRYPTED[_inode(path) or (0, 0)] = encryption.cipher

@@ -8,7 +8,7 @@ import pytest
 from contracts.store_contract import StoreContract
 
 from ecm_agent.secret import Secret
-from ecm_agent.store.ciphers import CIPHERS, Cipher
+from ecm_agent.store.ciphers import CIPHERS
 from ecm_agent.store.encryption import Encryption
 from ecm_agent.store.sqlite import SqliteStore
 

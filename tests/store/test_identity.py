@@ -166,7 +166,6 @@ UNCHECKED = CREATE_STORE.replace(" NOT NULL", "")
 @pytest.fixture(autouse=True, scope="module")
 def _no_waiting_for_the_disk() -> Iterator[None]:
     """Hundreds of stores are written here, and none has to outlive a power cut."""
-
     opened = connection._connection
 
     def hasty(path: Path, how: str, encryption: Encryption) -> sqlite3.Connection:
