@@ -82,10 +82,12 @@ def _from_file(path: Path, which: str, what: str, *, private: bool = True) -> Se
     return _secret(content, which, what)
 
 
-def from_command(argv: list[str], which: str, environ: Mapping[str, str], timeout: float, what: str) -> Secret:
+def from_command(
+    argv: list[str], which: str, environ: Mapping[str, str], timeout: float, what: str, *, quiet: bool = False
+) -> Secret:
     """Get what a program prints, one newline at the end not being part of it. Raises `PasswordMissing`.
 
-    `which` names the program in messages, `what` the secret.
+    `which` names the program in messages, `what` the secret; of a `quiet` one nobody sees what it has to say.
     """
     try:
         # Its messages go to our own stderr, so that a key agent can say what it lacks; its stdout is the secret.
@@ -93,6 +95,7 @@ def from_command(argv: list[str], which: str, environ: Mapping[str, str], timeou
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
             env=dict(environ),
             timeout=timeout,
             check=False,

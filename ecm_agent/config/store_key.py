@@ -46,7 +46,7 @@ def find_keys(store: StoreSettings, *, environ: Mapping[str, str], platform: str
         raise StoreUnreadable(f"There is no key to the memory store: {error.message}", hint=error.hint) from None
     for entry in ORIGINALS:
         try:
-            yield _from_keyring(entry, environ, platform)
+            yield _from_keyring(entry, environ, platform, quiet=True)
         except PasswordMissing:
             continue
 
@@ -78,11 +78,11 @@ def _configured(source: StoreKeySettings, environ: Mapping[str, str], platform: 
     return found
 
 
-def _from_keyring(entry: KeyringSettings, environ: Mapping[str, str], platform: str) -> Secret:
+def _from_keyring(entry: KeyringSettings, environ: Mapping[str, str], platform: str, *, quiet: bool = False) -> Secret:
     """Ask with the programs that the memory programs themselves use, so that an entry of theirs is found as it lies."""
     if platform == "darwin":
         argv = ["security", "find-generic-password", "-a", entry.account, "-s", entry.service, "-w"]
     else:
         argv = ["secret-tool", "lookup", "service", entry.service, "account", entry.account]
     which = f"{argv[0]}, asked for {entry.account} of {entry.service},"
-    return from_command(argv, which, environ, COMMAND_TIMEOUT, _WHAT)
+    return from_command(argv, which, environ, COMMAND_TIMEOUT, _WHAT, quiet=quiet)
