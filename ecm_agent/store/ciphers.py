@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
@@ -34,11 +35,14 @@ _ERRORS: dict[int, type[sqlite3.DatabaseError]] = {
 Row: TypeAlias = tuple[Any, ...]
 
 
-def open_encrypted(uri: str, cipher: Cipher, key: Secret, busy_seconds: float) -> sqlite3.Connection:
+def open_encrypted(
+    uri: str, cipher: Cipher, key: Secret, busy_seconds: float, closed: Callable[[], object] | None = None
+) -> sqlite3.Connection:
     """Open an encrypted database, or begin one in an empty file; whether the key fits shows when it is first read.
 
     What is given has those methods of `sqlite3.Connection` that a store needs, no others. It begins no transaction of
-    its own accord. Raises `sqlite3.DatabaseError`, and `ImportError` without the extra.
+    its own accord; `closed` is called when it has been closed. Raises `sqlite3.DatabaseError`, and `ImportError` without
+    the extra.
     """
     opened = EncryptedConnection(uri, busy_seconds)
     try:
@@ -46,6 +50,7 @@ def open_encrypted(uri: str, cipher: Cipher, key: Secret, busy_seconds: float) -
     except BaseException:
         opened.close()
         raise
+    opened.closed = closed
     return cast("sqlite3.Connection", opened)
 
 
@@ -59,6 +64,8 @@ class EncryptedConnection:
         import apsw
 
         self.text_factory: Callable[[bytes], Any] = str
+        self.closed: Callable[[], object] | None = None
+        """Called once, when the file has been closed."""
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI  # the URI takes some back
         with _translated():
             self._connection = apsw.Connection(uri, flags=flags)
@@ -96,6 +103,9 @@ class EncryptedConnection:
 
     def close(self) -> None:
         self._connection.close()
+        if self.closed:
+            self.closed()
+            self.closed = None
 
 
 class EncryptedCursor:
@@ -152,18 +162,21 @@ class EncryptedCursor:
         sql, parameters = self._statement
         columns = len(cast("apsw.Cursor", self._rows).get_description())
         again = self._connection.execute(_as_blobs(sql, columns), parameters)
-        self._rows = map(self._read, islice(again, self._given, None))
+        # With no way from the rows to this cursor, the statement ends when nobody holds the cursor any more.
+        self._rows = map(partial(_read, self._owner.text_factory), islice(again, self._given, None))
         return self._rows
 
-    def _read(self, row: Row) -> Row:
-        pairs = zip(row[::2], row[1::2], strict=True)
-        return tuple(self._text(value) if kind == "text" else value for kind, value in pairs)
 
-    def _text(self, raw: bytes) -> Any:  # noqa: ANN401 (whatever the factory makes)
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            return self._owner.text_factory(raw)
+def _read(factory: Callable[[bytes], Any], row: Row) -> Row:
+    pairs = zip(row[::2], row[1::2], strict=True)
+    return tuple(_text(factory, value) if kind == "text" else value for kind, value in pairs)
+
+
+def _text(factory: Callable[[bytes], Any], raw: bytes) -> Any:  # noqa: ANN401 (whatever the factory makes)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return factory(raw)
 
 
 def _as_blobs(sql: str, columns: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecm_agent.errors import StoreUnreadable
-from ecm_agent.store.encryption import UNENCRYPTED, Encryption, begin_encrypted, is_encrypted, open_with_keys
+from ecm_agent.store.encryption import UNENCRYPTED, Encryption, begin_encrypted, is_encrypted, open_if_encrypted
 from ecm_agent.store.schema import TABLES
 
 if TYPE_CHECKING:
@@ -129,10 +129,8 @@ def new_connection(path: Path, encryption: Encryption) -> sqlite3.Connection:
 
 def _connection(path: Path, how: str, encryption: Encryption) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?{how}"
-    # A store that is not encrypted is opened as ever, key or no key, as the memory programs do.
-    if is_encrypted(path):
-        connection = open_with_keys(path, uri, encryption, BUSY_SECONDS)
-    else:
+    connection = open_if_encrypted(path, uri, encryption, BUSY_SECONDS)
+    if connection is None:  # opened as ever, key or no key, as the memory programs do
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         connection.execute("PRAGMA temp_store = MEMORY")  # nothing of the memory goes to a temporary file

@@ -1,18 +1,21 @@
 """Which stores are encrypted, and the keys to them.
 
 Two SQLites in one process know nothing of each other's locks, and closing a file gives up all that the process holds on
-it. So a file belongs to one of them: that it is encrypted is found out once, before the other opens it, and remembered.
+it. So while an encrypted file is open, the standard library's SQLite has no business with it, not even a look. It never
+has with the journals beside one: what it cannot read there it takes for garbage, and clears it away.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from stat import S_ISREG
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ecm_agent.errors import StoreUnreadable
 from ecm_agent.store.ciphers import CIPHERS, Cipher, open_encrypted
@@ -29,10 +32,16 @@ KEY_HINT = (
 )
 
 _FIRST_LOOK = "SELECT 1 FROM sqlite_master"  # SQLite looks into the file only now
+Inode: TypeAlias = tuple[int, int]
+"""A regular file, whatever leads to it: device and number."""
+
 _PAGE = 512  # the smallest page SQLite has: an encrypted database is a multiple of it, too
+_NO_FILE: Inode = (0, 0)
 _LOOKING = Lock()
-_ENCRYPTED: dict[tuple[int, int], Cipher | None] = {}
-"""The encrypted files met so far, by device and inode, with the cipher once it is known."""
+_OPEN: Counter[Inode] = Counter()
+"""The encrypted files that are open, and how often."""
+_CIPHERS: dict[Inode, Cipher] = {}
+"""The ciphers that fitted; which of the two it is costs a tenth of a second to find out."""
 
 
 def _no_keys() -> Iterable[Secret]:
@@ -64,30 +73,69 @@ UNENCRYPTED = Encryption()
 def is_encrypted(path: Path) -> bool:
     """Whether there is an encrypted database. Nothing is changed, nor any lock of this process given up."""
     with _LOOKING:
-        if (inode := _inode(path)) in _ENCRYPTED:
-            return True
-        if inode is None or not _refused(path) or not _looks_random(path):
-            return False
-        _ENCRYPTED[inode] = None
-        return True
+        return _is_encrypted(path, _inode(path))
 
 
 def cipher_of(path: Path) -> Cipher | None:
     """Name the cipher of an encrypted store that was opened before."""
-    return _ENCRYPTED.get(_inode(path) or (0, 0))
+    return _CIPHERS.get(_inode(path) or _NO_FILE)
 
 
-def open_with_keys(path: Path, uri: str, encryption: Encryption, busy_seconds: float) -> sqlite3.Connection:
-    """Open an encrypted store with whichever key and cipher fit. Raises `StoreUnreadable` where none does."""
-    known = cipher_of(path)
-    ciphers = [known] if known else sorted(CIPHERS, key=lambda cipher: cipher != encryption.cipher)
+def open_if_encrypted(path: Path, uri: str, encryption: Encryption, busy_seconds: float) -> sqlite3.Connection | None:
+    """Open an encrypted store with whichever key and cipher fit; `None` for what is no such store.
+
+    Raises `StoreUnreadable` where none fits.
+    """
+    with _LOOKING:
+        inode = _inode(path)
+        if inode is None or not _is_encrypted(path, inode):
+            return None
+        _OPEN[inode] += 1
+    try:
+        cipher, key = _fitting(path, encryption)
+        _CIPHERS[inode] = cipher
+        return _opened(path, uri, cipher, key, busy_seconds, partial(_release, inode))
+    except BaseException:
+        _release(inode)
+        raise
+
+
+def begin_encrypted(path: Path, encryption: Encryption, busy_seconds: float) -> sqlite3.Connection:
+    """Open an empty file that is to be an encrypted store. Raises `StoreUnreadable` where there is no key."""
+    key = next(iter(encryption.find_keys()), None)
+    if key is None:
+        raise StoreUnreadable(f"{path} is to be encrypted, and there is no key to do it with.", hint=KEY_HINT)
+    inode = _inode(path) or _NO_FILE
+    _CIPHERS[inode] = encryption.cipher
+    with _LOOKING:
+        _OPEN[inode] += 1
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        return _opened(path, uri, encryption.cipher, key, busy_seconds, partial(_release, inode))
+    except BaseException:
+        _release(inode)
+        raise
+
+
+def _release(inode: Inode) -> None:
+    with _LOOKING:
+        _OPEN[inode] -= 1
+        if not _OPEN[inode]:
+            del _OPEN[inode]
+
+
+def _is_encrypted(path: Path, inode: Inode | None) -> bool:
+    return inode is not None and (inode in _OPEN or (_refused(path) and _looks_random(path)))
+
+
+def _fitting(path: Path, encryption: Encryption) -> tuple[Cipher, Secret]:
+    likeliest = cipher_of(path) or encryption.cipher
     tried = False
     for key in encryption.find_keys():
         tried = True
-        for cipher in ciphers:
+        for cipher in sorted(CIPHERS, key=lambda cipher: cipher != likeliest):
             if _fits(path, cipher, key):
-                _ENCRYPTED[_inode(path) or (0, 0)] = cipher
-                return _opened(path, uri, cipher, key, busy_seconds)
+                return cipher, key
     if not tried:
         raise StoreUnreadable(f"{path} looks like an encrypted database, and there is no key to it.", hint=KEY_HINT)
     raise StoreUnreadable(
@@ -96,20 +144,8 @@ def open_with_keys(path: Path, uri: str, encryption: Encryption, busy_seconds: f
     )
 
 
-def begin_encrypted(path: Path, encryption: Encryption, busy_seconds: float) -> sqlite3.Connection:
-    """Open an empty file that is to be an encrypted store. Raises `StoreUnreadable` where there is no key."""
-    key = next(iter(encryption.find_keys()), None)
-    if key is None:
-        raise StoreUnreadable(f"{path} is to be encrypted, and there is no key to do it with.", hint=KEY_HINT)
-    _ENCRYPTED[_inode(path) or (0, 0)] = encryption.cipher
-    return _opened(path, f"{path.absolute().as_uri()}?mode=rw", encryption.cipher, key, busy_seconds)
-
-
 def _fits(path: Path, cipher: Cipher, key: Secret) -> bool:
-    """Whether a key opens a store: tried without looking at its journals.
-
-    To a wrong key the last changes in a write-ahead log are garbage, and SQLite clears garbage away.
-    """
+    """Whether a key opens a store: tried without a look at its journals."""
     try:
         with closing(_opened(path, _untouched(path), cipher, key, 0)) as connection:
             connection.execute(_FIRST_LOOK).fetchone()
@@ -120,9 +156,11 @@ def _fits(path: Path, cipher: Cipher, key: Secret) -> bool:
     return True
 
 
-def _opened(path: Path, uri: str, cipher: Cipher, key: Secret, busy_seconds: float) -> sqlite3.Connection:
+def _opened(
+    path: Path, uri: str, cipher: Cipher, key: Secret, busy_seconds: float, closed: Callable[[], object] | None = None
+) -> sqlite3.Connection:
     try:
-        return open_encrypted(uri, cipher, key, busy_seconds)
+        return open_encrypted(uri, cipher, key, busy_seconds, closed)
     except ImportError:
         raise StoreUnreadable(
             f"{path} is encrypted, and the library for encrypted stores is not installed.",
@@ -155,8 +193,7 @@ def _looks_random(path: Path) -> bool:
     return len(begin) == 2 * _PAGE and len(set(begin)) > 3 * 64 and size % _PAGE == 0
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
-    """Name a regular file, whatever leads to it."""
+def _inode(path: Path) -> Inode | None:
     try:
         found = path.stat()
     except OSError:

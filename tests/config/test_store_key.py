@@ -104,7 +104,7 @@ def test_what_is_named_counts_and_what_may_lie_in_a_keyring_does_not() -> None:
 
 def test_a_source_is_asked_once_while_its_key_fits() -> None:
     """What was found is given first; the source is asked again only when that is not enough."""
-    asked = []
+    asked: list[int] = []
 
     def find() -> Iterator[Secret]:
         asked.append(len(asked))
