@@ -41,8 +41,8 @@ def open_encrypted(
     """Open an encrypted database, or begin one in an empty file; whether the key fits shows when it is first read.
 
     What is given has those methods of `sqlite3.Connection` that a store needs, no others. It begins no transaction of
-    its own accord; `closed` is called when it has been closed. Raises `sqlite3.DatabaseError`, and `ImportError` without
-    the extra.
+    its own accord; `closed` is called when it has been closed. Raises `sqlite3.DatabaseError`, and `ImportError`
+    without the extra.
     """
     opened = EncryptedConnection(uri, busy_seconds)
     try:
