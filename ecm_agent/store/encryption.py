@@ -31,10 +31,10 @@ KEY_HINT = (
     "or name a source in the configuration (store: {key: …})."
 )
 
-_FIRST_LOOK = "SELECT 1 FROM sqlite_master"  # SQLite looks into the file only now
 Inode: TypeAlias = tuple[int, int]
 """A regular file, whatever leads to it: device and number."""
 
+_FIRST_LOOK = "SELECT 1 FROM sqlite_master"  # SQLite looks into the file only now
 _PAGE = 512  # the smallest page SQLite has: an encrypted database is a multiple of it, too
 _NO_FILE: Inode = (0, 0)
 _LOOKING = Lock()
