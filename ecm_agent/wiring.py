@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from ecm_agent import log
 from ecm_agent.clock import SystemClock
+from ecm_agent.config import store_key
 from ecm_agent.config.addresses import notify_addresses, ping_address, secret_variables
 from ecm_agent.destination.local import LocalDestination
 from ecm_agent.destination.retrying import RetryingDestination
@@ -26,10 +27,11 @@ from ecm_agent.notification.notices import Notices
 from ecm_agent.notification.ping import Ping
 from ecm_agent.notification.process import without_secrets
 from ecm_agent.schedule import Schedule
+from ecm_agent.store.encryption import Encryption
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ecm_agent.config.jobs import JobSettings, VerifySettings
     from ecm_agent.config.settings import Settings
@@ -39,8 +41,16 @@ if TYPE_CHECKING:
 
 
 def store(settings: Settings) -> SqliteStore:
-    """Give the store, whether it exists or not."""
-    return SqliteStore(settings.store.path)
+    """Give the store, whether it exists or not. A key to it is looked for only when it is needed."""
+    keys = store_key.remembered(lambda: _hidden(store_key.find_keys(settings.store, environ=os.environ)))
+    new = store_key.is_named(settings.store, os.environ)
+    return SqliteStore(settings.store.path, Encryption(keys, settings.store.cipher, new=new))
+
+
+def _hidden(secrets: Iterator[Secret]) -> Iterator[Secret]:
+    for secret in secrets:
+        log.register(secret)
+        yield secret
 
 
 def context(settings: Settings, progress: Progress, password: Secret | None = None) -> Context:

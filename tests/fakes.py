@@ -105,15 +105,19 @@ class ManualClock:
 class MemoryStoreFake:
     """A `MemoryStore` that lives in `records`; `None` while it does not exist."""
 
-    def __init__(self, path: Path = Path("memory.db")) -> None:
+    def __init__(self, path: Path = Path("memory.db"), *, sealed: bool = False) -> None:
         self.path = path
         self.records: list[AnyRecord] | None = None
+        self._sealed = sealed
 
     def exists(self) -> bool:
         return self.records is not None
 
     def at(self, path: Path) -> MemoryStoreFake:
-        return MemoryStoreFake(path)
+        return MemoryStoreFake(path, sealed=self._sealed)
+
+    def encrypted(self) -> bool:
+        return self._sealed and self.exists()
 
     def problems(self) -> list[str]:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ecm_agent.config import private
-from ecm_agent.config.settings import PASSWORD_VARIABLE
+from ecm_agent.config.settings import KEY_VARIABLES, PASSWORD_VARIABLE
 from ecm_agent.errors import UsageError
 from ecm_agent.secret import Secret
 
@@ -47,8 +47,9 @@ def notify_addresses(source: NotifySettings, *, environ: Mapping[str, str]) -> l
 def secret_variables(settings: Settings) -> set[str]:
     """Name the environment variables in which the settings say there is a secret."""
     pings = [job.ping.env for job in settings.jobs.values() if job.ping]
-    named = [settings.password.env, settings.notify.env, *pings]
-    return {PASSWORD_VARIABLE, *(name for name in named if name)}
+    key = settings.store.key
+    named = [settings.password.env, key.env if key else None, settings.notify.env, *pings]
+    return {PASSWORD_VARIABLE, *KEY_VARIABLES, *(name for name in named if name)}
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> list[Secret]:

@@ -36,9 +36,9 @@ class Layer:
     def has(self, path: KeyPath) -> bool:
         return _holds(self.values, path)
 
-    def without(self, key: str) -> Self:
-        """Give the layer without one of its top-level keys."""
-        return replace(self, values={each: value for each, value in self.values.items() if each != key})
+    def without(self, path: KeyPath) -> Self:
+        """Give the layer without one of its keys."""
+        return replace(self, values=_lacking(self.values, path))
 
 
 def merged(layers: Sequence[Layer]) -> dict[str, Any]:
@@ -76,6 +76,13 @@ def _holds(values: object, path: KeyPath) -> bool:
             return False
         values = values[key]
     return True
+
+
+def _lacking(values: dict[str, Any], path: KeyPath) -> dict[str, Any]:
+    first, *rest = path
+    if rest and isinstance(values.get(first), dict):
+        return {**values, first: _lacking(values[first], tuple(rest))}
+    return values if rest else {key: value for key, value in values.items() if key != first}
 
 
 def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """From the command line, the environment and the file to checked settings, each key with where it came from.
 
-Precedence: command line > environment > file > defaults. Sections are merged key by key, save `password`, where a
-higher layer's source takes the place of a lower one's.
+Precedence: command line > environment > file > defaults. Sections are merged key by key, save `password` and
+`store.key`, where a higher layer's source takes the place of a lower one's.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _NAMED = ("jobs", "destinations")
+_SOURCES: tuple[KeyPath, ...] = (("password",), ("store", "key"))
+"""Sections that say where a secret comes from; one layer says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ def load(
     names = {section: _names(written.values, section) for section in _NAMED}
     from_environ, problems = environment.layer(environ, names=names, cwd=cwd)
     command_line = Layer(dict(overrides), lambda _: "command line", cwd)
-    layers = _one_password([written, from_environ, command_line])
+    layers = [written, from_environ, command_line]
+    for source in _SOURCES:
+        layers = _last_only(layers, source)
     stores = None
     if not any(layer.has(("store", "path")) for layer in layers):
         stores = found_of(expanded(path, base=cwd, environ=environ) for path in USUAL_STORES.values())
@@ -82,7 +86,7 @@ def load(
 def show(loaded: Loaded) -> Iterable[tuple[str, Any, str]]:
     """Give every key in effect: dotted name, value (JSON types), where it was written. Never a secret.
 
-    Of a password command and of hooks only the programs are shown: their arguments may hold one.
+    Of commands that print a secret and of hooks only the programs are shown: their arguments may hold one.
     """
     for path, value in leaves(_plain(loaded.settings)):
         key = dotted(path)
@@ -90,7 +94,7 @@ def show(loaded: Loaded) -> Iterable[tuple[str, Any, str]]:
 
 
 def _shown(path: KeyPath, value: Any) -> Any:  # noqa: ANN401 (any value of a configuration)
-    if path == ("password", "command"):
+    if path[-1] == "command" and path[:-1] in _SOURCES:
         return [value[0], *["..."][: len(value) - 1]]
     if path[-2:-1] == ("hooks",) and isinstance(value, list):
         return [[command[0], *["..."][: len(command) - 1]] for command in value]
@@ -126,9 +130,9 @@ def _origin_of_the_store(stores: tuple[Path, ...]) -> str:
     return "default (found)" if len(stores) == 1 else f"undecided: there is {' and '.join(map(str, stores[1:]))}, too"
 
 
-def _one_password(layers: Sequence[Layer]) -> list[Layer]:
-    last = max((n for n, layer in enumerate(layers) if layer.has(("password",))), default=0)
-    return [layer if n >= last else layer.without("password") for n, layer in enumerate(layers)]
+def _last_only(layers: Sequence[Layer], section: KeyPath) -> list[Layer]:
+    last = max((n for n, layer in enumerate(layers) if layer.has(section)), default=0)
+    return [layer if n >= last else layer.without(section) for n, layer in enumerate(layers)]
 
 
 def _absolute(layer: Layer, environ: Mapping[str, str], problems: list[Problem]) -> Layer:

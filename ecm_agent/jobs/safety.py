@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ecm_agent.archive import open_archive
 from ecm_agent.atomic import new_file, private_directory
-from ecm_agent.errors import EcmError
+from ecm_agent.errors import EcmError, PasswordMissing
 from ecm_agent.jobs.export import export
 from ecm_agent.jobs.verify import verify
 from ecm_agent.model.manifest import Selection
@@ -39,9 +39,18 @@ class Safety(Struct, frozen=True):
     host: str
 
     def save(self, store: MemoryStore, context: Context) -> Saved:
-        """Write and prove an archive of the whole store: encrypted with the password at hand, else private."""
+        """Write and prove an archive of the whole store: encrypted with the password at hand, else private.
+
+        Raises `PasswordMissing` where without a password the memory of an encrypted store would lie on disk in plain.
+        """
         if self.directory is None or _is_empty(store):
             return Saved()
+        if context.password is None and store.encrypted():
+            raise PasswordMissing(
+                f"{store.path} is encrypted, and there is no password to encrypt its safety archive with; "
+                "the store was not touched.",
+                hint="Set ECM_EXPORT_PASSWORD or ECM_EXPORT_PASSWORD_FILE, or go without one: --no-safety-archive",
+            )
         now = context.clock.now().replace(microsecond=0)
         try:
             path = self._free_path(private_directory(self.directory), now, encrypted=context.password is not None)

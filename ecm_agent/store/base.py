@@ -147,7 +147,10 @@ class MemoryStore(Protocol):
         """Whether there is anything at its place. Raises `StoreUnreadable` where one may not look."""
 
     def at(self, path: Path) -> MemoryStore:
-        """Give a store of the same kind at another place, which may not exist yet."""
+        """Give a store of the same kind at another place, which may not exist yet: encrypted where this one is."""
+
+    def encrypted(self) -> bool:
+        """Whether what it holds lies encrypted on disk; never so while it does not exist."""
 
     def problems(self) -> list[str]:
         """Check the store's own integrity and its references; empty when all is well. Raises `StoreUnreadable`."""

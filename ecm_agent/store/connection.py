@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecm_agent.errors import StoreUnreadable
+from ecm_agent.store.encryption import UNENCRYPTED, Encryption, begin_encrypted, is_encrypted, open_if_encrypted
 from ecm_agent.store.schema import TABLES
 
 if TYPE_CHECKING:
@@ -20,15 +21,15 @@ BUSY_SECONDS = 10.0
 _MAGIC = b"SQLite format 3\0"
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _NO_WAL_CAN_BE_MADE = {sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_CANTOPEN}
-_PAGE = 512  # the smallest page SQLite has: an encrypted database is a multiple of it, too
 
 
 @contextmanager
-def connect(path: Path, *, write: bool) -> Iterator[sqlite3.Connection]:
+def connect(path: Path, *, write: bool, encryption: Encryption = UNENCRYPTED) -> Iterator[sqlite3.Connection]:
     """Open a store, check that it is one, and close it in the end. Every SQLite error becomes `StoreUnreadable`."""
-    with explained(path), _open(path, write=write) as connection:
+    with explained(path), _open(path, write=write, encryption=encryption) as connection:
         if missing := _missing(connection):
-            _check_file(path)
+            if not is_encrypted(path):
+                _check_file(path)
             raise StoreUnreadable(
                 f"{path} is a SQLite database, but no ECM memory: it has no {', '.join(missing)}.",
                 hint="Name the memory store with --store, or make an empty one with: ecm-agent init",
@@ -62,14 +63,14 @@ def transaction(connection: sqlite3.Connection, *, keep: bool = True) -> Iterato
         raise
 
 
-def undo_the_unfinished(path: Path) -> None:
+def undo_the_unfinished(path: Path, encryption: Encryption = UNENCRYPTED) -> None:
     """Bring a store back to before a change that SQLite itself could not undo, as where the disk is full.
 
     The next one to open it would do the same; until then whoever copies the file alone would copy half a change.
     """
     if Path(f"{path.resolve()}-journal").exists():
-        with suppress(sqlite3.DatabaseError):
-            _connection(path, "mode=rw").close()
+        with suppress(sqlite3.DatabaseError, StoreUnreadable):
+            _connection(path, "mode=rw", encryption).close()
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
@@ -101,28 +102,36 @@ def _explanation(error: sqlite3.DatabaseError) -> tuple[str, str]:
     return f"cannot be used: {error}", ""
 
 
-def _open(path: Path, *, write: bool) -> AbstractContextManager[sqlite3.Connection]:
+def _open(path: Path, *, write: bool, encryption: Encryption) -> AbstractContextManager[sqlite3.Connection]:
     if path.is_fifo():  # SQLite would wait for its other end, deaf to signals
         raise StoreUnreadable(f"{path} is not a regular file.", hint="Name the memory store with --store.")
     try:
-        return closing(_connection(path, "mode=rw" if write else "mode=ro"))
+        return closing(_connection(path, "mode=rw" if write else "mode=ro", encryption))
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0)
         if code & 0xFF in _LOCKED:
             raise
         if code == sqlite3.SQLITE_READONLY_ROLLBACK:
             # A writer was killed in the middle of a change; like every reader of SQLite, we undo it first.
-            return closing(_connection(path, "mode=rw"))
-        # Only now: closing a file gives up the locks that other connections of this process have on it.
-        _check_file(path)
+            return closing(_connection(path, "mode=rw", encryption))
+        if not is_encrypted(path):
+            # Only now: closing a file gives up the locks that other connections of this process have on it.
+            _check_file(path)
         if write or code not in _NO_WAL_CAN_BE_MADE or _wal(path).exists():
             raise
-        return _unguarded(path)
+        return _unguarded(path, encryption)
 
 
-def _connection(path: Path, how: str) -> sqlite3.Connection:
+def new_connection(path: Path, encryption: Encryption) -> sqlite3.Connection:
+    """Open an empty file that is to become a store, encrypted where new ones are to be."""
+    return begin_encrypted(path, encryption, BUSY_SECONDS) if encryption.new else sqlite3.connect(path)
+
+
+def _connection(path: Path, how: str, encryption: Encryption) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?{how}"
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = open_if_encrypted(path, uri, encryption, BUSY_SECONDS)
+    if connection is None:  # opened as ever, key or no key, as the memory programs do
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         connection.execute("PRAGMA temp_store = MEMORY")  # nothing of the memory goes to a temporary file
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # SQLite looks into the file only now
@@ -133,10 +142,10 @@ def _connection(path: Path, how: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def _unguarded(path: Path) -> Iterator[sqlite3.Connection]:
+def _unguarded(path: Path, encryption: Encryption) -> Iterator[sqlite3.Connection]:
     """Open a store beside which no file can be made: without locks, so nobody may have written to it in the end."""
     before = path.stat()
-    with closing(_connection(path, "mode=ro&immutable=1")) as connection:
+    with closing(_connection(path, "mode=ro&immutable=1", encryption)) as connection:
         yield connection
     if path.stat().st_mtime_ns != before.st_mtime_ns or _wal(path).exists():
         raise StoreUnreadable(
@@ -161,19 +170,9 @@ def _check_file(path: Path) -> None:
     if not begin:
         raise StoreUnreadable(f"{path} is an empty file.", hint="Remove it, and try again; a new store is made there.")
     if not begin.startswith(_MAGIC):
-        raise _not_sqlite(path, begin)
+        raise StoreUnreadable(f"{path} is not a SQLite database.", hint="Name the memory store with --store.")
 
 
 def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(2 * _PAGE)
-
-
-def _not_sqlite(path: Path, begin: bytes) -> StoreUnreadable:
-    # Encrypted pages look random: among 1024 random bytes about 250 of the 256 values occur, in text about 70.
-    if len(begin) == 2 * _PAGE and len(set(begin)) > 3 * 64 and path.stat().st_size % _PAGE == 0:
-        return StoreUnreadable(
-            f"{path} looks like an encrypted database; this version of ecm-agent reads only unencrypted stores.",
-            hint="Decrypt the store with the memory program first.",
-        )
-    return StoreUnreadable(f"{path} is not a SQLite database.", hint="Name the memory store with --store.")
+        return file.read(len(_MAGIC))

@@ -88,8 +88,7 @@ class OtherTables:
                 note(oddities, len(oddities))
 
     def _pages(self, part: _Part) -> Iterator[list[tuple[SqlValue, ...]]]:
-        cursor = self._connection.cursor()
-        cursor.execute(_select(part))
+        cursor = self._connection.execute(_select(part))
         while True:
             page: list[tuple[SqlValue, ...]] = []
             size = 0

@@ -13,7 +13,15 @@ from ecm_agent.atomic import new_file, private_directory
 from ecm_agent.errors import EcmError, MergeConflicts, StoreUnreadable
 from ecm_agent.store.base import nothing
 from ecm_agent.store.clusters import write_clusters
-from ecm_agent.store.connection import columns_of, connect, explained, transaction, undo_the_unfinished
+from ecm_agent.store.connection import (
+    columns_of,
+    connect,
+    explained,
+    new_connection,
+    transaction,
+    undo_the_unfinished,
+)
+from ecm_agent.store.encryption import UNENCRYPTED, Encryption, is_encrypted
 from ecm_agent.store.founding import Foundation, foundation_for
 from ecm_agent.store.full_text import damaged, rebuild, triggers_aside
 from ecm_agent.store.generations import ECM
@@ -26,6 +34,7 @@ from ecm_agent.store.snapshot import SqliteSnapshot, schema_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from ecm_agent.model.manifest import Manifest, Selection
     from ecm_agent.model.records import Batch
@@ -36,8 +45,9 @@ if TYPE_CHECKING:
 class SqliteStore:
     """See `store.base.MemoryStore`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encryption: Encryption = UNENCRYPTED) -> None:
         self.path = path
+        self._encryption = encryption
 
     def exists(self) -> bool:
         try:
@@ -46,11 +56,14 @@ class SqliteStore:
             raise StoreUnreadable(f"{self.path} cannot be read: {error.strerror}.") from error
 
     def at(self, path: Path) -> SqliteStore:
-        return SqliteStore(path)
+        return SqliteStore(path, self._encryption.like(self.path))
+
+    def encrypted(self) -> bool:
+        return is_encrypted(self.path)
 
     def problems(self) -> list[str]:
         # A full-text table is checked by an order to write to it, which writes nothing.
-        with connect(self.path, write=True) as connection, transaction(connection, keep=False):
+        with self._connected(write=True) as connection, transaction(connection, keep=False):
             found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
             found += [f"the full-text table {name} does not agree with what it indexes" for name in damaged(connection)]
             return found + list(_broken_references(connection))
@@ -58,12 +71,12 @@ class SqliteStore:
     def chunk_count(self) -> int:
         if not self.exists():
             return 0
-        with connect(self.path, write=False) as connection:
+        with self._connected(write=False) as connection:
             return int(connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
 
     @contextmanager
     def snapshot(self, selection: Selection, created: str) -> Iterator[SqliteSnapshot]:
-        with connect(self.path, write=False) as connection:
+        with self._connected(write=False) as connection:
             connection.execute("BEGIN")
             yield SqliteSnapshot(self.path, connection, selection, created)
 
@@ -100,7 +113,7 @@ class SqliteStore:
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
         if self.exists():
-            with connect(self.path, write=False) as connection:
+            with self._connected(write=False) as connection:
                 connection.execute("BEGIN")
                 return Comparison(connection, manifest).run(batches)
         self._refuse_leftovers()
@@ -113,7 +126,7 @@ class SqliteStore:
     def recluster(
         self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
     ) -> Reclustered:
-        with connect(self.path, write=True) as connection:
+        with self._connected(write=True) as connection:
             return write_clusters(connection, clusters, memberships, prepare)
 
     def create(self, generation: Generation = ECM) -> None:
@@ -126,6 +139,9 @@ class SqliteStore:
         """Say what the store is to be made of; of one that is there, nothing."""
         return Foundation("", [], []) if self.exists() else foundation_for(manifest)
 
+    def _connected(self, *, write: bool) -> AbstractContextManager[sqlite3.Connection]:
+        return connect(self.path, write=write, encryption=self._encryption)
+
     @contextmanager
     def _writable(self, founding: Foundation) -> Iterator[sqlite3.Connection]:
         """Open the store to write; one that does not exist is made, and appears once the block has ended well.
@@ -134,12 +150,16 @@ class SqliteStore:
         """
         if self.exists():
             try:
-                with connect(self.path, write=True) as connection:
+                with self._connected(write=True) as connection:
                     yield connection
             finally:
-                undo_the_unfinished(self.path)
+                undo_the_unfinished(self.path, self._encryption)
             return
-        with self._new(founding) as path, connect(path, write=True) as connection, explained(self.path):
+        with (
+            self._new(founding) as path,
+            connect(path, write=True, encryption=self._encryption) as connection,
+            explained(self.path),
+        ):
             _unjournaled(connection)
             yield connection
 
@@ -152,7 +172,7 @@ class SqliteStore:
             private_directory(self.path.parent)
             with new_file(self.path, overwrite=False) as file:
                 path = Path(file.name)
-                with explained(self.path), closing(sqlite3.connect(path)) as connection:
+                with explained(self.path), closing(new_connection(path, self._encryption)) as connection:
                     _unjournaled(connection)
                     founding.lay(connection)
                 try:

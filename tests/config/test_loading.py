@@ -214,6 +214,21 @@ def test_show_gives_every_key_in_effect_and_where_it_was_written(desk: Desk) -> 
     assert set(rows) == set(loaded.sources)
 
 
+def test_a_source_of_the_key_replaces_the_one_below_it(desk: Desk) -> None:
+    """As of the password's, one layer says where the store's key is; the rest of the section is merged key by key."""
+    desk.write("store: {path: /m.db, key: {command: [pass, show, key]}}")
+    store = desk.load(ECM_AGENT_STORE__KEY__FILE="~/key").settings.store
+    assert store.key
+    assert (store.path, store.key.file, store.key.command) == (Path("/m.db"), desk.home / "key", None)
+
+
+def test_the_arguments_of_a_key_command_are_never_shown(desk: Desk) -> None:
+    """They may hold a secret."""
+    desk.write("store: {key: {command: [echo, hunter2]}}")
+    shown = {key: value for key, value, _ in show(desk.load())}
+    assert shown["store.key.command"] == ["echo", "..."]
+
+
 def test_the_arguments_of_a_password_command_are_never_shown(desk: Desk) -> None:
     """They may hold a secret: `config show` gives the program only, and no repr gives them."""
     desk.write("password: {command: [echo, hunter2]}")

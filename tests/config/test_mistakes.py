@@ -63,12 +63,13 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path, text
     assert line in mistakes(tmp_path, text)
 
 
-@pytest.mark.parametrize("key", ["exclude_tables: [embedding_cache]"])
-def test_a_key_that_would_do_nothing_is_refused(tmp_path: Path, key: str) -> None:
-    """What this version does not do it does not accept either."""
-    assert mistakes(tmp_path, f"jobs: {{nightly: {{{key}}}}}")[0].startswith(
-        f"jobs.nightly.{key.split(':', maxsplit=1)[0]} (FILE:1): "
-    )
+@pytest.mark.parametrize(
+    ("table", "said"), [("chunks", "chunks"), ("schema_version", "schema_version"), ("vectors", "vectors")]
+)
+def test_the_memory_itself_cannot_be_excluded(tmp_path: Path, table: str, said: str) -> None:
+    """`exclude_tables` is for caches and the like."""
+    lines = mistakes(tmp_path, f"jobs: {{nightly: {{exclude_tables: [embedding_cache, {table}]}}}}")
+    assert lines[0] == f"jobs.nightly.exclude_tables (FILE:1): cannot leave out {said}: the memory itself"
 
 
 @pytest.mark.parametrize(

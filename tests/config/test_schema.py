@@ -86,7 +86,9 @@ def test_the_example_changes_nothing() -> None:
 def test_what_is_commented_out_in_the_example_works_too(tmp_path: Path, source: str) -> None:
     """Every `#key:` can be uncommented as it stands (of the password's sources one at a time)."""
     text = re.sub(r"^( *)env:", r"\1#env:", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    text, found = re.subn(rf"^( *)#({source}: )", r"\1\2", text, count=1, flags=re.MULTILINE)
+    start, password, rest = text.partition("\npassword:\n")
+    rest, found = re.subn(rf"^( *)#({source}: )", r"\1\2", rest, count=1, flags=re.MULTILINE)
+    text = start + password + rest
     text, others = re.subn(r"^( *)#((?:timezone|host|keep_within|jitter): )", r"\1\2", text, flags=re.MULTILINE)
     file = tmp_path / "conf.yaml"
     file.write_text(text)
@@ -96,6 +98,19 @@ def test_what_is_commented_out_in_the_example_works_too(tmp_path: Path, source: 
     assert (settings.timezone, settings.host) == ("Europe/Berlin", "laptop")
     assert settings.jobs["default"].retention.keep_within == "14d"
     assert settings.jobs["default"].jitter == "10m"
+
+
+@pytest.mark.parametrize("source", ["env", "file", "command", "credential", "keyring"])
+def test_the_keys_of_a_store_in_the_example_work_too(tmp_path: Path, source: str) -> None:
+    """Each source of a store's key can be uncommented as it stands, one at a time."""
+    start, key, rest = EXAMPLE.read_text(encoding="utf-8").partition("  #key:\n")
+    wanted = f"{source}|service|account" if source == "keyring" else source
+    rest = re.sub(rf"^( {{4,}})#({wanted}):", r"\1\2:", rest, count=3 if source == "keyring" else 1, flags=re.MULTILINE)
+    file = tmp_path / "conf.yaml"
+    file.write_text(f"{start}{key.replace('#', '')}{rest}")
+    found = load(file, environ={"HOME": "/home/me"}, cwd=tmp_path).settings.store.key
+    assert found
+    assert found.model_fields_set == {source}
 
 
 def test_the_verification_of_the_example_works_too(tmp_path: Path) -> None:

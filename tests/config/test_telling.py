@@ -162,10 +162,19 @@ def test_what_cannot_be_read_is_said_without_showing_it(tmp_path: Path) -> None:
 
 
 def test_the_variables_that_hold_secrets_are_known(tmp_path: Path) -> None:
-    """So that hooks do not get them: those of the password, the pings and the notifications."""
-    text = "password: {env: MINE}\nnotify: {env: PEOPLE}\njobs: {a: {ping: {env: SWITCH}}, b: {}}"
+    """So that hooks do not get them: those of the password, the store's key, the pings and the notifications."""
+    text = "password: {env: MINE}\nstore: {key: {env: SAFE}}\nnotify: {env: PEOPLE}\n"
+    text += "jobs: {a: {ping: {env: SWITCH}}, b: {}}"
     settings = loaded(tmp_path, text).settings
-    assert secret_variables(settings) == {"ECM_EXPORT_PASSWORD", "MINE", "PEOPLE", "SWITCH"}
+    assert secret_variables(settings) == {
+        "ECM_EXPORT_PASSWORD",
+        "ECM_DB_KEY",
+        "CAUSANTIC_DB_KEY",
+        "MINE",
+        "SAFE",
+        "PEOPLE",
+        "SWITCH",
+    }
 
 
 def test_the_format_of_the_log(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from ecm_agent.store.base import Reclustered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from ecm_agent.model.records import AnyRecord, Batch, RecordType
     from ecm_agent.store.base import MemoryStore
@@ -131,6 +132,13 @@ class StoreContract:
         with pytest.raises(EcmError, match="already"):
             filled.create()
         assert contents(filled) == list(flat(memory()))
+
+    def test_a_store_elsewhere_is_encrypted_as_this_one_is(self, filled: MemoryStore, tmp_path: Path) -> None:
+        """Of one kind are both or neither; what does not exist is not encrypted yet."""
+        other = filled.at(tmp_path / "other.db")
+        assert not other.encrypted()
+        other.create()
+        assert other.encrypted() == filled.encrypted()
 
     def test_chunks_are_counted(self, filled: MemoryStore) -> None:
         """`chunk_count` tells how many chunks there are."""

@@ -34,6 +34,7 @@ from ecm_agent.jobs.verify import verify
 from ecm_agent.model.manifest import Manifest, Selection
 from ecm_agent.secret import Secret
 from ecm_agent.store.base import nothing
+from ecm_agent.store.encryption import Encryption
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -93,6 +94,22 @@ def test_the_archive_takes_the_stores_place(at: Workplace, target: SqliteStore) 
     assert differences(at.store, target) == {}
     assert builders.rows_of(at.store.path) == builders.rows_of(target.path)
     assert (result.chunks_before, result.manifest.chunk_count, result.dry_run) == (5, 5, False)
+
+
+def test_of_an_encrypted_store_no_plain_copy_is_kept(at: Workplace) -> None:
+    """Without a password for its safety archive it is not replaced, unless none is wanted, and nothing is left."""
+    store = SqliteStore(at.home / "encrypted.db", Encryption(lambda: [Secret("a key")], new=True))
+    builders.fill(store, builders.memory())
+    before = builders.contents(store)
+    archive = exported(at.store, password=None)
+    with pytest.raises(PasswordMissing, match="no password to encrypt its safety archive") as caught:
+        into(store, archive, at, password=None)
+    assert "--no-safety-archive" in caught.value.hint
+    assert builders.contents(store) == before
+    assert not list(at.state_dir.rglob("safety-*"))
+    assert into(store, exported(at.store), at).kept.undoable
+    restore(archive, store, Safety(None, "laptop"), at.context(None), Terms(), source="memory.json")
+    assert store.encrypted()
 
 
 @pytest.mark.parametrize("password", [PASSWORD, None], ids=["with password", "without"])

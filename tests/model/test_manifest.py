@@ -6,7 +6,17 @@ import msgspec
 import pytest
 
 from ecm_agent.model.manifest import Manifest
-from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Edge, Membership, RecordType, Vector, VectorClock
+from ecm_agent.model.records import (
+    RECORD_TYPES,
+    Chunk,
+    Cluster,
+    Edge,
+    Membership,
+    RecordType,
+    TableRow,
+    Vector,
+    VectorClock,
+)
 
 PLAIN = Manifest(version="1.0", created="2025-03-01T12:00:00.000Z", chunk_count=3, edge_count=2, cluster_count=1)
 
@@ -33,12 +43,13 @@ def test_every_kind_of_record_has_its_count() -> None:
         Membership: "membershipCount",
         VectorClock: "vectorClockCount",
         Vector: "vectorCount",
+        TableRow: "rowCount",
     }
     assert set(keys) == set(RECORD_TYPES)
     for number, (kind, key) in enumerate(keys.items(), start=7):
         counted = msgspec.convert({**msgspec.to_builtins(PLAIN), key: number}, Manifest)
         assert counted.count(kind) == number
-    assert [PLAIN.count(kind) for kind in RECORD_TYPES] == [3, 2, 1, None, None, None]
+    assert [PLAIN.count(kind) for kind in RECORD_TYPES] == [3, 2, 1, None, None, None, None]
 
 
 @pytest.mark.parametrize(

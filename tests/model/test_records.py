@@ -12,7 +12,7 @@ from ecm_agent.model.records import RECORD_TYPES, Chunk, Cluster, Exact, RecordT
 def test_the_sections_have_the_names_of_the_format() -> None:
     """The sections of an archive, in order; the first three are those every reader knows."""
     sections = [kind.section for kind in RECORD_TYPES]
-    assert sections == ["chunks", "edges", "clusters", "memberships", "vectorClocks", "vectors"]
+    assert sections == ["chunks", "edges", "clusters", "memberships", "vectorClocks", "vectors", "rows"]
 
 
 @pytest.mark.parametrize("kind", RECORD_TYPES)

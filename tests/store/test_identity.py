@@ -26,8 +26,9 @@ from ecm_agent.store.snapshot import MAX_ODDITIES
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from ecm_agent.store.encryption import Encryption
     from ecm_agent.store.schema import Table
 
 ONE_ROW = {
@@ -166,9 +167,10 @@ UNCHECKED = ECM.ddl.replace(" NOT NULL", "")
 @pytest.fixture(autouse=True, scope="module")
 def _no_waiting_for_the_disk() -> Iterator[None]:
     """Hundreds of stores are written here, and none has to outlive a power cut."""
+    opened = connection._connection
 
-    def hasty(path: Path, how: str, opened: Callable[..., sqlite3.Connection] = connection._connection) -> object:
-        database = opened(path, how)
+    def hasty(path: Path, how: str, encryption: Encryption) -> sqlite3.Connection:
+        database = opened(path, how, encryption)
         database.execute("PRAGMA synchronous = OFF")
         return database
 

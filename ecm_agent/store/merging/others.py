@@ -129,9 +129,7 @@ class Others:
         )
         noted = f"INSERT INTO {_KNOWN} VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET rows = rows + 1"  # noqa: S608 (ours)
         select = f"SELECT {', '.join(map(quoted, columns))} FROM main.{quoted(table.name)}"  # noqa: S608 (quoted)
-        self._connection.executemany(
-            noted, ((table.name, _digest(row)) for row in self._connection.cursor().execute(select))
-        )
+        self._connection.executemany(noted, ((table.name, _digest(row)) for row in self._connection.execute(select)))
 
     def _add(self, table: OtherTable, rows: Rows, row: tuple[SqlValue, ...]) -> bool:
         """Insert a row; say whether that was possible: a value may have to be unique, and the store have it."""
