@@ -15,7 +15,8 @@ from msgspec import UNSET
 from vectors.memory import manifest
 
 from ecm_agent.archive import container, lines, open_archive, tree, write_archive
-from ecm_agent.model.records import RECORD_TYPES, Batch, Exact, RecordType
+from ecm_agent.model.records import RECORD_TYPES, Batch, Exact, RecordType, TableRow
+from ecm_agent.model.schema import Column, FullText, Schema, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,8 @@ EXACT = st.sampled_from([Exact(real="inf"), Exact(real="-inf")]) | st.one_of(
     st.builds(Exact, blob=st.binary(max_size=8)), st.builds(Exact, text=st.binary(max_size=8))
 )
 
+CELLS = st.none() | INTEGERS | FLOATS | TEXTS | EXACT
+
 
 def _values(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
     """Give the values a field of a record can take, by its type."""
@@ -48,8 +51,10 @@ def _values(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
             return st.lists(_values(item), max_size=3)
         case msgspec.inspect.DictType(key_type=key, value_type=value):
             return st.dictionaries(_values(key), _values(value), max_size=3)
-        case msgspec.inspect.StructType():
-            return EXACT
+        case msgspec.inspect.LiteralType(values=values):
+            return st.sampled_from(values)
+        case msgspec.inspect.StructType(cls=struct):
+            return EXACT if struct is Exact else structs(struct)
     return _PLAIN[type(kind)]
 
 
@@ -58,13 +63,14 @@ _PLAIN: dict[type, st.SearchStrategy[Any]] = {
     msgspec.inspect.IntType: INTEGERS,
     msgspec.inspect.FloatType: FLOATS,
     msgspec.inspect.BytesType: st.binary(max_size=9),
+    msgspec.inspect.BoolType: st.booleans(),
     msgspec.inspect.NoneType: st.none(),
 }
 
 
 @cache
-def records(kind: RecordType) -> st.SearchStrategy[Any]:
-    """Give any record of a kind, whatever fields it has."""
+def structs(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
+    """Give any record of a kind, or any part of a schema, whatever fields it has."""
     info = msgspec.inspect.type_info(kind)
     assert isinstance(info, msgspec.inspect.StructType)
     fields = {
@@ -79,7 +85,12 @@ def memories(draw: st.DrawFn) -> list[Batch]:
     """Give batches of every kind in the order of an archive, some kinds without records, some in several batches."""
     batches: list[Batch] = []
     for kind in RECORD_TYPES:
-        batches += draw(st.lists(st.lists(records(kind), min_size=1, max_size=3), max_size=2))
+        if kind is not TableRow:
+            batches += draw(st.lists(st.lists(structs(kind), min_size=1, max_size=3), max_size=2))
+    for table, values in draw(st.dictionaries(TEXTS, st.integers(0, 3), max_size=3)).items():
+        cells = st.lists(CELLS, min_size=values, max_size=values)
+        rows = st.builds(TableRow, table=st.just(table), values=cells)
+        batches += draw(st.lists(st.lists(rows, min_size=1, max_size=3), max_size=2))
     return batches
 
 
@@ -88,7 +99,25 @@ def manifest_of(batches: list[Batch]) -> Manifest:
     joined: dict[str, Any] = {}
     for batch in batches:
         joined.setdefault(batch[0].section, []).extend(batch)
-    return manifest(list(joined.values()))
+    rows: list[TableRow] = joined.get(TableRow.section, [])
+    return manifest(list(joined.values()), row_count=len(rows), schema=schema_of(rows))
+
+
+def schema_of(rows: list[TableRow]) -> Schema:
+    """Describe the tables of these rows: those that give a number first, and more, as full-text tables."""
+    by_table: dict[str, list[TableRow]] = {}
+    for row in rows:
+        by_table.setdefault(row.table, []).append(row)
+    schema = Schema([], [])
+    for name, mine in by_table.items():
+        first = mine[0].values
+        if len(first) > 1 and isinstance(first[0], int):
+            schema.full_texts.append(FullText(name, [str(place) for place in range(1, len(first))], rows=len(mine)))
+        else:
+            worked_out = Column("worked out", generated="1")
+            columns = [Column(str(place)) for place in range(len(first))]
+            schema.tables.append(Table(name, [worked_out, *columns], rows=len(mine)))
+    return schema
 
 
 def document_of(batches: list[Batch]) -> bytes:

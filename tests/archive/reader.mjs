@@ -91,6 +91,7 @@ const COUNTS = {
   memberships: "membershipCount",
   vectorClocks: "vectorClockCount",
   vectors: "vectorCount",
+  rows: "rowCount",
 };
 
 function sections(document) {
@@ -98,7 +99,28 @@ function sections(document) {
   for (const [name, count] of Object.entries(COUNTS)) {
     if ((document.metadata[count] ?? 0) !== found[name].length) throw invalid();
   }
+  checkRows(document.metadata.schema ?? {}, found.rows);
   return { ...found, memberships: memberships(document) };
+}
+
+function checkRows(schema, rows) {
+  const lengths = {};
+  const left = {};
+  for (const { name, columns, rows: count } of schema.tables ?? []) {
+    if (count == null) continue;
+    lengths[name] = columns.filter((column) => column.generated == null).length;
+    left[name] = count;
+  }
+  for (const { name, columns, rows: count } of schema.fullTexts ?? []) {
+    if (count == null) continue;
+    lengths[name] = columns.length + 1;
+    left[name] = count;
+  }
+  for (const { table, values } of rows) {
+    if (values.length !== lengths[table]) throw invalid();
+    left[table] -= 1;
+  }
+  if (Object.values(left).some((count) => count !== 0)) throw invalid();
 }
 
 function floats(embedding) {
@@ -122,6 +144,7 @@ function read(path, password) {
     clusters: found.clusters.map((cluster) => cluster.id),
     memberships: found.memberships.map((member) => [member.chunkId, member.clusterId, member.distance]),
     vectors: found.vectors.map((vector) => [vector.chunkId, floats(vector.embedding)]),
+    rows: found.rows.map((row) => [row.table, row.values.length]),
     digestsChecked: checkedDigests(document, bytes),
   };
 }

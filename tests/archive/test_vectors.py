@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
 FOLDER = Path(generate.__file__).parent
-WRITTEN_BY_HAND = {"generate.py", "memory.py", "README.md", ".gitattributes", "__pycache__"}
+WRITTEN_BY_HAND = {"generate.py", "memory.py", "tables.py", "README.md", ".gitattributes", "__pycache__"}
 INDEX: list[dict[str, Any]] = tomllib.loads((FOLDER / generate.INDEX).read_text(encoding="utf-8"))["vector"]
 
 
@@ -74,6 +74,7 @@ def test_a_sound_vector_is_restored(entry: dict[str, Any], tmp_path: Path) -> No
     assert replaced.dropped.records == dropped
     assert len(replaced.dropped.examples) == sum(dropped.values())
     assert replaced.records == {section: count - dropped.get(section, 0) for section, count in entry["counts"].items()}
+    assert replaced.not_made == entry.get("not_made", [])
     assert store.chunk_count() == entry["counts"].get("chunks", 0)
 
 

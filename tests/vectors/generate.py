@@ -34,6 +34,12 @@ from vectors.memory import (  # noqa: E402 (run as a program, it has to make its
     sealed,
     zstandard_frame,
 )
+from vectors.tables import (  # noqa: E402 (as above)
+    HOSTILE,
+    HOSTILE_ROWS,
+    NOT_MADE,
+    whole_document,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +48,7 @@ INDEX = "vectors.toml"
 INVALID, NOT_DECRYPTED, NO_PASSWORD = "archive_invalid", "decryption_failed", "password_missing"
 EXITS = {"": 0, NO_PASSWORD: 2, NOT_DECRYPTED: 12, INVALID: 13}
 COUNTS = {"chunks": 3, "edges": 2, "clusters": 1, "memberships": 2, "vectorClocks": 1, "vectors": 2}
+COUNTS_WITH_ROWS = COUNTS | {"rows": 11}
 ORIGINAL_COUNTS = {"chunks": 3, "edges": 2, "clusters": 1, "memberships": 2}
 ORIGINAL_KEYS = {
     "chunks": ("id", "sessionSlug", "content", "startTime", "endTime", "turnIndices", "vectorClock"),
@@ -55,6 +62,7 @@ CAUSANTIC_KEYS = {
     "edges": ("id", "source", "target", "type", "referenceType", "weight", "linkCount"),
     "clusters": ("id", "name", "description", "exemplarIds", "membershipHash"),
 }
+_EVENT = "metadata.schema.fullTexts[0].triggers[0].event"
 SALT, NONCE, TAG, CONTENT = 4, 20, 32, 48
 
 
@@ -78,6 +86,8 @@ class Vector:
     """Records by section that restoring it must leave out."""
     unread: dict[str, int] | None = None
     """Records by section of the sections that have no kind of record."""
+    not_made: tuple[str, ...] = ()
+    """What of the schema restoring it into a new store must not make."""
 
     def __post_init__(self) -> None:
         """Refuse a vector that says nothing or contradicts itself."""
@@ -89,6 +99,7 @@ def vectors() -> Iterator[Vector]:
     """Give every vector, sound ones first."""
     yield from _sound()
     yield from _sound_layouts()
+    yield from _other_tables()
     yield from _causantic()
     yield from _bytes_of_the_container()
     yield from _passwords()
@@ -97,6 +108,7 @@ def vectors() -> Iterator[Vector]:
     yield from _wrong_types()
     yield from _wrong_text_and_numbers()
     yield from _contradictions()
+    yield from _wrong_rows()
     yield from _refused_on_restore()
 
 
@@ -141,6 +153,23 @@ def _sound_layouts() -> Iterator[Vector]:
     implied = _changed(value, "metadata.membershipCount", None)
     del implied["memberships"]
     yield Vector("implied.json", "the clusters alone say which chunks they hold", compact(implied), counts=COUNTS)
+
+
+def _other_tables() -> Iterator[Vector]:
+    whole = whole_document()
+    value, views = parsed(whole), ("view short_notes",)
+    for name, what, content in [
+        ("rows", "rows of other tables, with values of every kind", whole),
+        ("rows-minified", "the same on one line, in ASCII", compact(value)),
+        ("rows-reversed", "the same, every key in reverse order", pretty(_reversed(value))),
+    ]:
+        yield Vector(f"{name}.json", what, content, counts=COUNTS_WITH_ROWS, not_made=views)
+    encrypted = sealed("rows", whole)
+    what = "the same, encrypted"
+    yield Vector("rows.ecm", what, encrypted, password=PASSWORD, counts=COUNTS_WITH_ROWS, not_made=views)
+    hostile = whole_document(HOSTILE, HOSTILE_ROWS)
+    what = "a description that holds SQL wherever it can: none of it is executed"
+    yield Vector("rows-hostile.json", what, hostile, counts=COUNTS | {"rows": 1}, not_made=NOT_MADE)
 
 
 def _causantic() -> Iterator[Vector]:
@@ -334,6 +363,31 @@ def _contradictions() -> Iterator[Vector]:
     yield Vector("split.json", "a section is there in two parts", resealed(split), INVALID, at="chunks")
 
 
+def _wrong_rows() -> Iterator[Vector]:
+    value = parsed(whole_document())
+    tables = [table["name"] for table in value["metadata"]["schema"]["tables"]]
+    notes = f"metadata.schema.tables[{tables.index('notes')}]"
+    for name, what, path, wrong, at in [
+        ("table", "a row of a table that the schema does not have", "rows[8].table", "nowhere", "rows[8]"),
+        ("left-out", "a row of a table that announces none", "rows[8].table", "cache", "rows[8]"),
+        ("short", "a row with too few values", "rows[1].values", [3, None], "rows[1]"),
+        ("long", "a row with too many values", "rows[8].values", [1, "one", None], "rows[8]"),
+        ("value", "a value that SQLite has not", "rows[8].values[1]", True, "rows[8].values[1]"),
+        ("cell", "an object that is no value", "rows[8].values[1]", {"hex": "00"}, "rows[8].values[1]"),
+        ("table-count", "a table announces more rows than there are", f"{notes}.rows", 3, "'notes'"),
+        ("count", "announces more rows than it holds", "metadata.rowCount", 12, "rows"),
+        ("schema-name", "a name that is a number", f"{notes}.columns[0].name", 7, "metadata.schema"),
+        ("schema-columns", "columns that are no array", f"{notes}.columns", "id", "metadata.schema"),
+        ("schema-rows", "a number of rows that is text", f"{notes}.rows", "2", "metadata.schema"),
+        ("schema-event", "a trigger on what is no event", _EVENT, "SELECT", "metadata.schema"),
+    ]:
+        unsound = _setting(path, wrong)(value)
+        yield Vector(f"rows-{name}.json", what, _lined(unsound), INVALID, at=at)
+        yield Vector(f"rows-{name}-minified.json", f"{what}, on one line", compact(unsound), INVALID, at=at)
+    silent = _without("metadata.schema")(value)
+    yield Vector("rows-no-schema.json", "rows without a schema", _lined(silent), INVALID, at="rows[0]")
+
+
 def _refused_on_restore() -> Iterator[Vector]:
     value = parsed(document(MEMORY))
     for name, what, path, wrong in [
@@ -453,6 +507,8 @@ def _entry(vector: Vector) -> str:
     for key, counts in (("counts", vector.counts), ("dropped", vector.dropped), ("unread", vector.unread)):
         if counts is not None:
             lines.append(f"{key} = {{" + ", ".join(f"{name} = {count}" for name, count in counts.items()) + "}")
+    if vector.not_made:
+        lines.append(f"not_made = [{', '.join(map(_quoted, vector.not_made))}]")
     return "\n".join([*lines, ""])
 
 
