@@ -96,7 +96,11 @@ class _Rows:
     """Holds the rows of other tables against what the manifest says of those tables."""
 
     def __init__(self, manifest: Manifest) -> None:
+        """Raise `ArchiveInvalid` for two tables of one name."""
         described = manifest.schema.with_rows if manifest.schema else []
+        names = Counter(table.name for table in described)
+        if twice := next((name for name, tables in names.items() if tables > 1), None):
+            raise ArchiveInvalid(f"Invalid archive format: the metadata have two tables called {twice!r}.")
         self._values = {table.name: len(table.valued) for table in described}
         self._announced = manifest.rows()
         self._found: Counter[str] = Counter()

@@ -366,7 +366,7 @@ def _contradictions() -> Iterator[Vector]:
 def _wrong_rows() -> Iterator[Vector]:
     value = parsed(whole_document())
     tables = [table["name"] for table in value["metadata"]["schema"]["tables"]]
-    notes = f"metadata.schema.tables[{tables.index('notes')}]"
+    notes, pairs = (f"metadata.schema.tables[{tables.index(name)}]" for name in ("notes", "pairs"))
     for name, what, path, wrong, at in [
         ("table", "a row of a table that the schema does not have", "rows[8].table", "nowhere", "rows[8]"),
         ("left-out", "a row of a table that announces none", "rows[8].table", "cache", "rows[8]"),
@@ -376,6 +376,7 @@ def _wrong_rows() -> Iterator[Vector]:
         ("cell", "an object that is no value", "rows[8].values[1]", {"hex": "00"}, "rows[8].values[1]"),
         ("table-count", "a table announces more rows than there are", f"{notes}.rows", 3, "'notes'"),
         ("count", "announces more rows than it holds", "metadata.rowCount", 12, "rows"),
+        ("same-name", "two tables of one name", f"{pairs}.name", "notes", "'notes'"),
         ("schema-name", "a name that is a number", f"{notes}.columns[0].name", 7, "metadata.schema"),
         ("schema-columns", "columns that are no array", f"{notes}.columns", "id", "metadata.schema"),
         ("schema-rows", "a number of rows that is text", f"{notes}.rows", "2", "metadata.schema"),
