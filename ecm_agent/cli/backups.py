@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.attend import Result
     from ecm_agent.jobs.backup import BackedUp
     from ecm_agent.jobs.locate import Located
+    from ecm_agent.jobs.verify import Verified
     from ecm_agent.model.outcome import Outcome
 
 _Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", help="Which jobs.", show_default="all")]
@@ -152,8 +153,14 @@ def _verify_file(out: Screen, path: Path, settings: "Settings") -> None:
         password = passwords.to_decrypt(settings) if is_encrypted(file) else None
         with out.progress() as progress:
             result = prove(file, password, progress)
-    out.say(*render.verified(str(path), result))
+    _show_verified(out, str(path), result)
     out.summary("verify", result, archive=str(path))
+
+
+def _show_verified(out: Screen, source: str, result: "Verified") -> None:
+    for warning in result.warnings:
+        out.warn(f"{source}: {warning}")
+    out.say(*render.verified(source, result))
 
 
 def _verify_stored(
@@ -185,7 +192,7 @@ def _verify_stored(
             with out.progress() as progress:
                 context = replace(wiring.context(settings, progress, password), history=history)
                 result = verify_stored(one.destination, one.name, context)
-            out.say(*render.verified(str(one), result))
+            _show_verified(out, str(one), result)
             out.summary("verify", result, archive=str(one.name), destination=one.destination.label)
             codes.append(0)
     raise SystemExit(exit_code_of(codes))

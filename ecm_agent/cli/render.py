@@ -44,6 +44,8 @@ def warn(out: Screen, exported: Exported) -> None:
         out.warn(f"left out of {table}: {counted(rows, 'rows')} referring to rows that do not exist")
     for table, rows in sorted(exported.gaps.items()):
         out.warn(f"virtual table {table} ({counted(rows, 'rows')}) is not in the archive: not of a kind that can be")
+    for found in exported.warnings:
+        out.warn(f"{found}; kept exactly")
     if exported.manifest.redacted and exported.manifest.vector_count:
         out.warn("vectors are in the archive, and texts can be guessed from them")
     if not exported.manifest.chunk_count:

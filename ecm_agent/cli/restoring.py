@@ -73,6 +73,8 @@ def restore_from(
     `stored` is given for an archive of a destination, with what the report should say of the way there.
     """
     restored = _restored(file, source, settings, out, wishes, stored)
+    for warning in restored.warnings:
+        out.warn(f"{source}: {warning}; it comes into the store as it is")
     out.say(*told(source, settings.store.path, restored, wishes.config))
     if stored:
         out.say(*render.passed_over(stored.opened))

@@ -126,14 +126,13 @@ def _restore_and_compare(archive: Archive, store: MemoryStore, context: Context)
     context.progress.stage("Drill: checking integrity", 0)
     if problems := store.problems():
         raise ArchiveInvalid(f"The restored store is not sound: {problems[0]}.")
-    odd = Oddness()
+    odd = Oddness(clocks=True)
     with store.snapshot(Selection(), archive.manifest.created) as snapshot:
-        batches = followed(context.progress, "Drill: comparing", archive.manifest, archive.batches())
+        batches = followed(context.progress, "Drill: comparing", archive.manifest, odd.watched(archive.batches()))
         for restored, archived in zip_longest(_records(snapshot.batches()), _records(batches)):
             if restored is None or restored != archived:
                 section = (restored or archived).section
                 raise ArchiveInvalid(f"The restored store does not hold what the archive holds: its {section} differ.")
-            odd.look(restored)
     unread = archive.unknown.items()
     return [
         *(f"a restore does not make {what}, which the archive only describes" for what in replaced.not_made),

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from ecm_agent.archive import Compression, Seal, open_archive, write_archive
 from ecm_agent.atomic import new_file
 from ecm_agent.errors import EcmError, UsageError
+from ecm_agent.jobs.oddness import Oddness
 from ecm_agent.jobs.progress import Progress, Silent, followed
 from ecm_agent.jobs.redact import RedactedSnapshot
 from ecm_agent.jobs.translate import translate
@@ -42,6 +43,8 @@ class Exported(Struct, frozen=True):
     """Rows that are not in an archive of another format, or not as they were, for values that it cannot say."""
     not_written: dict[str, int] = {}
     """What an archive of another format has no place for: rows by table, and values by `table.column`."""
+    warnings: list[str] = []
+    """What is odd in its vectors, and kept as it is."""
 
     @property
     def whole(self) -> bool:
@@ -70,7 +73,8 @@ def export(  # noqa: PLR0913 (what goes into an archive, each by name)
     with store.snapshot(selection, timestamp(created)) as taken:
         snapshot = RedactedSnapshot(taken, selection, key or token_bytes(32)) if selection.redact else taken
         manifest = replace(snapshot.manifest, source=source)
-        batches = followed(progress or Silent(), f"Reading {store.path}", manifest, snapshot.batches())
+        odd = Oddness()
+        batches = followed(progress or Silent(), f"Reading {store.path}", manifest, odd.watched(snapshot.batches()))
         seal = Seal.draw(password) if password else None
         write_archive(file, manifest, batches, seal=seal, compression=compression)
         open_archive(file, password)
@@ -81,6 +85,7 @@ def export(  # noqa: PLR0913 (what goes into an archive, each by name)
             odd_rows=snapshot.odd_rows,
             oddities=snapshot.oddities,
             gaps=_gaps(manifest, selection),
+            warnings=list(odd.warnings()),
         )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ecm_agent.archive import open_archive
 from ecm_agent.errors import MergeConflicts, UsageError
+from ecm_agent.jobs.oddness import Oddness
 from ecm_agent.jobs.progress import followed
 from ecm_agent.jobs.safety import Kept, undoable
 from ecm_agent.jobs.verify import refuse_another_time
@@ -16,10 +18,13 @@ from ecm_agent.model.records import Vector
 from ecm_agent.store.base import Changes, OnConflict, Replaced
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ecm_agent.archive import Archive
     from ecm_agent.jobs.job import Context
     from ecm_agent.jobs.safety import Safety, Undoable
     from ecm_agent.model.names import ArchiveName
+    from ecm_agent.model.records import Batch
     from ecm_agent.store.base import MemoryStore
 
 
@@ -50,6 +55,8 @@ class Restored(Struct, frozen=True):
     kept: Kept = Kept()
     unread: dict[str, int] = {}
     """Sections of the archive that this program has no record for, and how many each holds."""
+    warnings: list[str] = []
+    """What is odd in the archive's vectors; they come into the store as they are."""
 
     @property
     def no_place(self) -> dict[str, int]:
@@ -101,29 +108,38 @@ def restore(
     before = store.chunk_count()
     if before and not terms.force:
         _refuse_lesser(archive.manifest, before, terms)
+    odd = Oddness()
+    batches = odd.watched(archive.batches())
+    done = Restored(archive.manifest, terms.merge, terms.dry_run, before)
     if terms.dry_run:
-        planned = _planned(archive, store, terms, context)
-        return Restored(archive.manifest, terms.merge, True, before, None, planned, unread=archive.unknown)
-    what = f"{'merge' if terms.merge else 'restore'} of {source}"
-    with undoable(store, what, safety, context) as change:
-        replaced, changes = _carried_out(archive, store, terms, context, change)
-    return Restored(archive.manifest, terms.merge, False, before, replaced, changes, change.kept, archive.unknown)
+        done = replace(done, changes=_planned(archive, batches, store, terms, context))
+    else:
+        what = f"{'merge' if terms.merge else 'restore'} of {source}"
+        with undoable(store, what, safety, context) as change:
+            replaced, changes = _carried_out(archive, batches, store, terms, context, change)
+        done = replace(done, replaced=replaced, changes=changes, kept=change.kept)
+    return replace(done, unread=archive.unknown, warnings=list(odd.warnings()))
 
 
-def _planned(archive: Archive, store: MemoryStore, terms: Terms, context: Context) -> Changes:
-    batches = followed(context.progress, f"Comparing with {store.path}", archive.manifest, archive.batches())
+def _planned(archive: Archive, records: Iterator[Batch], store: MemoryStore, terms: Terms, context: Context) -> Changes:
+    batches = followed(context.progress, f"Comparing with {store.path}", archive.manifest, records)
     if terms.merge:
         return store.merge(archive.manifest, batches, terms.on_conflict, dry_run=True)
     return store.compare(archive.manifest, batches)
 
 
 def _carried_out(
-    archive: Archive, store: MemoryStore, terms: Terms, context: Context, change: Undoable
+    archive: Archive,
+    records: Iterator[Batch],
+    store: MemoryStore,
+    terms: Terms,
+    context: Context,
+    change: Undoable,
 ) -> tuple[Replaced | None, Changes | None]:
     if not terms.merge:
-        batches = followed(context.progress, f"Restoring {store.path}", archive.manifest, archive.batches())
+        batches = followed(context.progress, f"Restoring {store.path}", archive.manifest, records)
         return store.replace(archive.manifest, batches, change.prepare), None
-    batches = followed(context.progress, f"Merging into {store.path}", archive.manifest, archive.batches())
+    batches = followed(context.progress, f"Merging into {store.path}", archive.manifest, records)
     try:
         changes = store.merge(archive.manifest, batches, terms.on_conflict, prepare=change.prepare)
     except MergeConflicts:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from ecm_agent.archive import fingerprint, open_archive, sealed_as
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed
 from ecm_agent.history import Proof
+from ecm_agent.jobs.oddness import Oddness
 from ecm_agent.jobs.progress import Progress, Silent, followed
 from ecm_agent.model.manifest import FORMAT, Manifest, timestamp
 
@@ -33,6 +34,8 @@ class Verified(Struct, frozen=True):
     bytes: int
     unread: dict[str, int] = {}
     """Sections that this program has no record for, and how many each holds: of them only that they are JSON."""
+    warnings: list[str] = []
+    """What is odd in its vectors, and no fault of the archive."""
 
 
 def verify(
@@ -44,9 +47,11 @@ def verify(
     """
     archive = open_archive(file, password)
     records: Counter[str] = Counter()
-    for batch in followed(progress or Silent(), title, archive.manifest, archive.batches()):
+    odd = Oddness()
+    for batch in followed(progress or Silent(), title, archive.manifest, odd.watched(archive.batches())):
         records[batch[0].section] += len(batch)
-    return Verified(archive.manifest, dict(records), archive.encrypted, file.seek(0, 2), archive.unknown)
+    size = file.seek(0, 2)
+    return Verified(archive.manifest, dict(records), archive.encrypted, size, archive.unknown, list(odd.warnings()))
 
 
 @contextmanager

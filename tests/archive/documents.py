@@ -15,7 +15,7 @@ from msgspec import UNSET
 from vectors.memory import manifest
 
 from ecm_agent.archive import container, lines, open_archive, tree, write_archive
-from ecm_agent.model.records import RECORD_TYPES, Batch, Exact, RecordType, TableRow
+from ecm_agent.model.records import RECORD_TYPES, Batch, Exact, TableRow
 from ecm_agent.model.schema import Column, FullText, Schema, Table
 
 if TYPE_CHECKING:

@@ -153,6 +153,6 @@ def test_odd_vectors_and_clocks_are_no_fault(at: Workplace) -> None:
     located, _ = in_directory(at)
     warnings = drill(at.job(), located, at.context()).warnings
     assert warnings == [
-        "vectors that name no model differ in their dimensions: 4 of 2, 1 of 3",
-        "there are vector clocks that are not a count for each agent: 1",
+        "vectors that name no model differ in their dimensions: 4 of 2 (first: 'c3'), 1 of 3 (first: 'c5')",
+        "there are vector clocks that are not a count for each agent: 1 (edges 'e1')",
     ]

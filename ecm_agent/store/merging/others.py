@@ -92,10 +92,11 @@ class Others:
             if (before := self._before[name]) is None:
                 continue
             sql = "SELECT DISTINCT rowid FROM pragma_foreign_key_check(?) WHERE rowid > ?"
+            delete = f"DELETE FROM main.{quoted(name)} WHERE rowid = ? RETURNING {quoted(table.key(table.columns))}"  # noqa: S608 (quoted)
             for (rowid,) in self._connection.execute(sql, (name, before)).fetchall():
-                self._connection.execute(f"DELETE FROM main.{quoted(name)} WHERE rowid = ?", (rowid,))  # noqa: S608 (quoted)
+                [(key,)] = self._connection.execute(delete, (rowid,)).fetchall()
                 self._count.change(table, None, "dropped", was="added")
-                self._count.name_dropped(Oddity(name, str(rowid), _NOWHERE))
+                self._count.name_dropped(Oddity(name, row_name(key), _NOWHERE))
 
     def _find(self, table: OtherTable, rows: Rows) -> Iterator[_Found]:
         find = self._by_key if table.keyed and set(table.keyed) <= set(rows.columns) else self._by_values
