@@ -90,13 +90,22 @@ class TreeDocument:
         if event[0] != "start_array":
             raise ArchiveInvalid(f"Invalid archive format: {section!r} is not an array.")
         first, records = 0, []
-        for item in self._elements():
-            records.append(self._build(item))
+        elements = self._elements()
+        while (record := self._next(elements, f"{section}[{first + len(records)}]")) is not None:
+            records += record
             if len(records) == _BATCH:
                 yield section, _typed(section, records, first, members=members)
                 first, records = first + len(records), []
         if records:
             yield section, _typed(section, records, first, members=members)
+
+    def _next(self, elements: Iterator[_Event], name: str) -> list[Any] | None:
+        """Give the next element alone in a list, `None` at the end. What is no JSON is in this one, or after it."""
+        try:
+            return next(([self._build(item)] for item in elements), None)
+        except ArchiveInvalid as error:
+            message = f"{error.message.removesuffix('.')}, at {name} or after it."
+            raise ArchiveInvalid(message, hint=error.hint) from None
 
     def _count(self, section: str) -> None:
         for item in self._elements():
