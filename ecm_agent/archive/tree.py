@@ -89,7 +89,8 @@ class TreeDocument:
     def _section(self, section: str, event: _Event, *, members: bool) -> Iterator[Part]:
         if event[0] != "start_array":
             raise ArchiveInvalid(f"Invalid archive format: {section!r} is not an array.")
-        first, records = 0, []
+        first = 0
+        records: list[Any] = []
         elements = self._elements()
         while (record := self._next(elements, f"{section}[{first + len(records)}]")) is not None:
             records += record

@@ -118,3 +118,11 @@ def test_a_message_never_shows_what_is_in_a_record() -> None:
         read(MINIFIED.replace(b"beans", b"be\xffans", 1))
     assert "Water" not in str(raised.value)
     assert "not JSON" in str(raised.value)
+
+
+@pytest.mark.parametrize(("section", "number"), [("chunks", 0), ("edges", 1), ("vectors", 1)])
+def test_what_is_not_json_is_named_by_its_place(section: str, number: int) -> None:
+    """The error names the record before whose end the document stops being JSON."""
+    content = compact(VALUE | {section: [*VALUE[section][:number], "here", *VALUE[section][number:]]})
+    with pytest.raises(ArchiveInvalid, match=rf"not JSON \(.*\), at {section}\[{number}\] or after it"):
+        read(content.replace(b'"here"', b"NaN"))

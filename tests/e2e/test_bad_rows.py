@@ -252,8 +252,9 @@ def spoiled(value: dict[str, Any], change: Any, *, lines: bool) -> bytes:  # noq
     if not isinstance(change, tuple):
         return lay_out(change(value))
     content = lay_out(value)
-    assert change[0] in content
-    return content.replace(*change, 1)
+    old, new = change
+    assert old in content
+    return content.replace(old, new, 1)
 
 
 def runs(program: Program, content: bytes) -> Iterator[Ended]:
