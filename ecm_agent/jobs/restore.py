@@ -48,6 +48,8 @@ class Restored(Struct, frozen=True):
     replaced: Replaced | None = None
     changes: Changes | None = None
     kept: Kept = Kept()
+    new: bool = False
+    """Whether there was no store before."""
     unread: dict[str, int] = {}
     """Sections of the archive that this program has no record for, and how many each holds."""
 
@@ -98,16 +100,17 @@ def restore(
     archive = open_archive(file, context.password)
     if name:
         refuse_another_time(archive.manifest, name)
-    before = store.chunk_count()
+    before, new = store.chunk_count(), not store.exists()
     if before and not terms.force:
         _refuse_lesser(archive.manifest, before, terms)
     if terms.dry_run:
         planned = _planned(archive, store, terms, context)
-        return Restored(archive.manifest, terms.merge, True, before, None, planned, unread=archive.unknown)
+        return Restored(archive.manifest, terms.merge, True, before, None, planned, new=new, unread=archive.unknown)
     what = f"{'merge' if terms.merge else 'restore'} of {source}"
     with undoable(store, what, safety, context) as change:
         replaced, changes = _carried_out(archive, store, terms, context, change)
-    return Restored(archive.manifest, terms.merge, False, before, replaced, changes, change.kept, archive.unknown)
+    kept, unread = change.kept, archive.unknown
+    return Restored(archive.manifest, terms.merge, False, before, replaced, changes, kept, new, unread)
 
 
 def _planned(archive: Archive, store: MemoryStore, terms: Terms, context: Context) -> Changes:
