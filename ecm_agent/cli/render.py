@@ -56,6 +56,10 @@ def exported(output: Path, result: Exported) -> Iterator[str]:
     yield f"Wrote {output}: {contents(result.manifest)}, {size(result.bytes)}, {how}."
     if result.manifest.redacted:
         yield f"  redacted: {redacted(result.manifest)}"
+    if left := [
+        f"{name} ({rows})" for name, rows in sorted(result.manifest.left_out.items()) if name not in result.gaps
+    ]:
+        yield f"  left out, with their rows: {', '.join(left)}"
     if result.manifest.format == CAUSANTIC:
         yield f"  {CAUSANTIC} {result.manifest.version}: for Causantic, and no backup. It has no place for:"
         yield from (f"    {counted(many, _counted_in(place))} of {place}" for place, many in result.not_written.items())
