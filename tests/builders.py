@@ -15,6 +15,7 @@ from ecm_agent.model.manifest import VERSION, Manifest, Selection
 from ecm_agent.model.records import RECORD_TYPES, AnyRecord, Chunk, Cluster, Edge, Membership, Vector, VectorClock
 from ecm_agent.store.schema import TABLES
 from ecm_agent.store.sqlite import SqliteStore
+from ecm_agent.store.tokens import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -191,7 +192,7 @@ def _rows(connection: sqlite3.Connection, table: str) -> list[tuple[Value, ...]]
     if not columns:
         return []
     pairs = ", ".join(f"typeof({column}), {column}" for column in columns)
-    rows = connection.execute(f'SELECT {pairs} FROM "{table}" NOT INDEXED').fetchall()
+    rows = connection.execute(f"SELECT {pairs} FROM {quoted(table)} NOT INDEXED").fetchall()
     return [tuple(_value(kind, value) for kind, value in zip(row[::2], row[1::2], strict=True)) for row in rows]
 
 

@@ -242,6 +242,7 @@ class SnapshotFake:
             membership_count=counts[Membership],
             vector_clock_count=counts[VectorClock],
             vector_count=None if left_out else counts[Vector],
+            row_count=counts[TableRow],
             selected_projects=None if selection.projects is None else projects,
             left_out={"vectors": left_out} if left_out else {},
             dangling={"vectors": len(orphans)} if orphans else {},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
+from ecm_agent.archive.behind import Behind
 from ecm_agent.archive.causantic import Plan, ReadRecords, plan_causantic, write_causantic
 from ecm_agent.archive.causantic_forms import Loss, Losses
 from ecm_agent.archive.compression import CompressedWriter, Compression
@@ -51,7 +52,8 @@ def write_archive(
     sealed = SealedWriter(file, seal) if seal else None
     sink: ByteSink = sealed or file
     compressed = None if compression == "none" else CompressedWriter(sink, compression)
-    write_document(compressed or sink, manifest, batches)
+    with Behind() as behind:
+        write_document(compressed or sink, manifest, batches, behind)
     if compressed:
         compressed.finish()
     if sealed:

@@ -16,18 +16,20 @@ from ecm_agent.model.records import RECORD_TYPES, Batch
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ecm_agent.archive.behind import Behind
     from ecm_agent.archive.container import ByteSink
 
 _ENCODER = msgspec.json.Encoder()
 
 
-def write_document(sink: ByteSink, manifest: Manifest, batches: Iterable[Batch]) -> None:
+def write_document(sink: ByteSink, manifest: Manifest, batches: Iterable[Batch], behind: Behind) -> None:
     """Write a whole document. `batches` come in the order of `RECORD_TYPES`, as many records as `manifest` counts.
 
-    Raises `EcmError` when they do not: a manifest is a promise, and the writer keeps it or fails.
+    Whatever is done with a batch once it is encoded is done `behind`. Raises `EcmError` when the records are not as
+    announced: a manifest is a promise, and the writer keeps it or fails.
     """
     head = _ENCODER.encode(Head(FORMAT, VERSION, manifest.created))
-    sink.write(head[:-1] + b',\n"metadata":' + _metadata(manifest))
+    behind.do(sink.write, head[:-1] + b',\n"metadata":' + _metadata(manifest))
     digests = {}
     groups = groupby(batches, key=lambda batch: batch[0].section)
     waiting = next(groups, None)
@@ -36,13 +38,15 @@ def write_document(sink: ByteSink, manifest: Manifest, batches: Iterable[Batch])
         if announced is None:
             continue
         given = waiting[1] if waiting and waiting[0] == kind.section else ()
-        written, digests[kind.section] = _write_section(sink, kind.section, given)
+        written, digests[kind.section] = _write_section(sink, kind.section, given, behind)
         if written != announced:
             raise EcmError(f"The store gave {written} {kind.section}, but had counted {announced}.")
         waiting = next(groups, None) if given else waiting
     if waiting:
         raise EcmError(f"The store gave {waiting[0]}, which its manifest does not announce at this place.")
-    sink.write(b',\n"digests":' + _ENCODER.encode({"algorithm": "sha256", "sections": digests}) + b"\n}\n")
+    behind.wait()
+    proof = {"algorithm": "sha256", "sections": {section: digest.hexdigest() for section, digest in digests.items()}}
+    sink.write(b',\n"digests":' + _ENCODER.encode(proof) + b"\n}\n")
 
 
 def _metadata(manifest: Manifest) -> bytes:
@@ -50,18 +54,18 @@ def _metadata(manifest: Manifest) -> bytes:
     return _ENCODER.encode(msgspec.to_builtins(manifest) | {"projects": manifest.projects})
 
 
-def _write_section(sink: ByteSink, section: str, batches: Iterable[Batch]) -> tuple[int, str]:
+def _write_section(sink: ByteSink, section: str, batches: Iterable[Batch], behind: Behind) -> tuple[int, hashlib._Hash]:
     digest, written = hashlib.sha256(), 0
-    sink.write(b',\n"%s":[\n' % section.encode())
+    behind.do(sink.write, b',\n"%s":[\n' % section.encode())
     for batch in batches:
         # A JSON string holds no raw line feed, so every line feed here ends a record.
         lines = _ENCODER.encode_lines(batch).replace(b"\n", b",\n")[:-2]
         lines = b",\n" + lines if written else lines
-        sink.write(lines)
-        digest.update(lines)
+        behind.do(digest.update, lines)
+        behind.do(sink.write, lines)
         written += len(batch)
     if written:
-        sink.write(b"\n")
-        digest.update(b"\n")
-    sink.write(b"]")
-    return written, digest.hexdigest()
+        behind.do(digest.update, b"\n")
+        behind.do(sink.write, b"\n")
+    behind.do(sink.write, b"]")
+    return written, digest

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.recluster import Reclustered
     from ecm_agent.jobs.restore import Restored
     from ecm_agent.jobs.safety import Kept
+    from ecm_agent.model.manifest import Manifest
     from ecm_agent.store.base import Changes, Fate, Oddity, Tally
 
 _ALWAYS: dict[bool, tuple[Fate, ...]] = {
@@ -46,7 +47,18 @@ def restored(source: str, store: Path, result: Restored, config: Path | None) ->
         yield f"  not made: {what}, which the archive only describes (its SQL: {program()} inspect --json)"
     for section, records in sorted(result.unread.items()):
         yield f"  left out: {counted(records, 'records')} of section {section!r}, which this version does not know"
+    if result.new:
+        yield from _elsewhere(store, result.manifest)
     yield from _way_back(result.kept, f" ({before})", store, config)
+
+
+def _elsewhere(store: Path, manifest: Manifest) -> Iterator[str]:
+    """Say so where a new store stands in the place of the other memory program."""
+    if manifest.later_generation and store.parent.name == ".ecm":
+        yield "  This is a memory of Causantic, which looks for it at ~/.causantic/memory.db: move it there"
+    elif not manifest.later_generation and store.parent.name == ".causantic":
+        yield "  This is a memory of ECM (schema version 2), which Causantic cannot open. To bring it there: move it,"
+        yield f"  make Causantic's own ({program()} init --schema causantic), and import the archive with --merge"
 
 
 def reclustered(store: Path, result: Reclustered, config: Path | None) -> Iterator[str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ecm_agent.retention import Decision
 
 _UNIT = 1024
+_WORDS = {"vectorClocks": "vector clocks"}
 
 
 def warn(out: Screen, exported: Exported) -> None:
@@ -57,6 +58,10 @@ def exported(output: Path, result: Exported) -> Iterator[str]:
     yield f"Wrote {output}: {contents(result.manifest)}, {size(result.bytes)}, {how}."
     if result.manifest.redacted:
         yield f"  redacted: {redacted(result.manifest)}"
+    if left := [
+        f"{name} ({rows})" for name, rows in sorted(result.manifest.left_out.items()) if name not in result.gaps
+    ]:
+        yield f"  left out, with their rows: {', '.join(left)}"
     if result.manifest.format == CAUSANTIC:
         yield f"  {CAUSANTIC} {result.manifest.version}: for Causantic, and no backup. It has no place for:"
         yield from (f"    {counted(many, _counted_in(place))} of {place}" for place, many in result.not_written.items())
@@ -225,6 +230,10 @@ def inspected(file: Path, bytes_: int, format_: str, manifest: Manifest | None, 
         yield f"  REDACTED   {redacted(manifest)}"
     if manifest.selected_projects is not None:
         yield "  PARTIAL    only these projects were exported"
+    if tables := [f"{name} ({rows})" for name, rows in sorted(manifest.rows().items()) if rows]:
+        yield f"  tables     {', '.join(tables)}"
+    for one in manifest.schema.foreign if manifest.schema else ():
+        yield f"  described  {one.kind} {one.name}: a restore does not make it (its SQL: --json)"
     for name, rows in sorted(manifest.left_out.items()):
         yield f"  PARTIAL    table {name} ({counted(rows, 'rows')}) was left out"
     for name, rows in sorted(manifest.dangling.items()):
@@ -260,11 +269,8 @@ def redacted(manifest: Manifest) -> str:
 def contents(manifest: Manifest) -> str:
     """Say what an archive holds, in a few words."""
     counts = [(manifest.count(kind), kind.section) for kind in RECORD_TYPES]
-    return ", ".join(counted(count, _word(section)) for count, section in counts if count) or "no records"
-
-
-def _word(section: str) -> str:
-    return {"vectorClocks": "vector clocks"}.get(section, section)
+    said = ", ".join(counted(count, _WORDS.get(section, section)) for count, section in counts if count)
+    return (said + " of other tables" if manifest.row_count else said) or "no records"
 
 
 def counted(count: int, things: str) -> str:

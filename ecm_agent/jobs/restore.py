@@ -53,6 +53,8 @@ class Restored(Struct, frozen=True):
     replaced: Replaced | None = None
     changes: Changes | None = None
     kept: Kept = Kept()
+    new: bool = False
+    """Whether there was no store before."""
     unread: dict[str, int] = {}
     """Sections of the archive that this program has no record for, and how many each holds."""
     warnings: list[str] = []
@@ -105,12 +107,12 @@ def restore(
     archive = open_archive(file, context.password)
     if name:
         refuse_another_time(archive.manifest, name)
-    before = store.chunk_count()
+    before, new = store.chunk_count(), not store.exists()
     if before and not terms.force:
         _refuse_lesser(archive.manifest, before, terms)
     odd = Oddness()
     batches = odd.watched(archive.batches())
-    done = Restored(archive.manifest, terms.merge, terms.dry_run, before)
+    done = Restored(archive.manifest, terms.merge, terms.dry_run, before, new=new)
     if terms.dry_run:
         done = replace(done, changes=_planned(archive, batches, store, terms, context))
     else:

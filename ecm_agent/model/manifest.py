@@ -29,6 +29,9 @@ CAUSANTIC = "causantic-archive"
 ArchiveFormat: TypeAlias = Literal["ecm", "causantic-1.1"]
 """What an export can write: an archive of this program's own, or one that Causantic imports and that says less."""
 
+ECM_SCHEMA = 2
+"""The version of the schema that was ECM's last; Causantic began with the next."""
+
 READABLE = ((FORMAT, VERSION), (CAUSANTIC, "1.0"), (CAUSANTIC, "1.1"))
 """Every format and version that this program reads."""
 
@@ -118,6 +121,11 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
         projects = "all" if self.selected_projects is None else repr(sorted(self.selected_projects))
         redacted = f", without {' and '.join(sorted(self.redacted))}" if self.redacted else ""
         return f"store {self.source}, projects {projects}, {'with' if self.chunk_count else 'without'} chunks{redacted}"
+
+    @property
+    def later_generation(self) -> bool:
+        """Whether the store it came from was Causantic's rather than ECM's; those are its later generations."""
+        return self.format == CAUSANTIC or (self.schema_version or 0) > ECM_SCHEMA
 
     @property
     def original(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ecm_agent.model import manifest as manifests
+from ecm_agent.model.manifest import ECM_SCHEMA
 
 if TYPE_CHECKING:
     from ecm_agent.model.manifest import Manifest
@@ -258,7 +258,7 @@ def _generation(name: str, version: int, vectors: str, tables: str) -> Generatio
     return Generation(name, version, vectors, f"{tables}{vectors}{stamp}\n")
 
 
-ECM = _generation("ecm", 2, _ECM_VECTORS, _ECM_TABLES)
+ECM = _generation("ecm", ECM_SCHEMA, _ECM_VECTORS, _ECM_TABLES)
 CAUSANTIC = _generation("causantic", 16, _CAUSANTIC_VECTORS, _CAUSANTIC_TABLES)
 GENERATIONS = {generation.name: generation for generation in (ECM, CAUSANTIC)}
 """By name."""
@@ -266,9 +266,7 @@ GENERATIONS = {generation.name: generation for generation in (ECM, CAUSANTIC)}
 
 def generation_for(manifest: Manifest) -> Generation:
     """Choose of which generation a store is made that an archive is the first to fill."""
-    if manifest.format == manifests.CAUSANTIC:
-        return CAUSANTIC
-    return generation_of(manifest.schema_version)
+    return CAUSANTIC if manifest.later_generation else ECM
 
 
 def generation_of(version: int | None) -> Generation:

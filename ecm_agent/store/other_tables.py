@@ -158,7 +158,7 @@ def references(table: Table, schema: Schema) -> Iterator[tuple[list[str], str, l
         if parent := tables.get(key.table):
             yield key.columns, parent.name, key.to or [part.column for part in parent.primary_key if part.column]
     for column, name in _UNDECLARED.get(table.name, ()):
-        if name in tables:
+        if name in tables and column in table.written and "id" in tables[name].written:
             yield [column], name, ["id"]
 
 

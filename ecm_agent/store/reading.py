@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from ecm_agent.store.base import Oddity
 from ecm_agent.store.cells import BrokenText, SqlValue, describe, to_cell
-from ecm_agent.store.schema import Kind
+from ecm_agent.store.schema import TABLES, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +25,12 @@ Row: TypeAlias = tuple[SqlValue, ...]
 _TYPES = {Kind.TEXT: str, Kind.INTEGER: int, Kind.REAL: float, Kind.BLOB: bytes, Kind.JSON: str}
 _BLANK = {Kind.TEXT: "", Kind.INTEGER: 0, Kind.REAL: 0.0, Kind.BLOB: b""}
 _ENCODER = msgspec.json.Encoder()
+_LINES = {
+    field.json_type: msgspec.json.Decoder(field.json_type)
+    for table in TABLES
+    for field in table.fields
+    if field.kind is Kind.JSON
+}
 _LARGEST = 1.7976931348623157e308
 
 
@@ -101,20 +107,27 @@ def _regular(field: Field, values: Sequence[SqlValue]) -> Sequence[Any]:
         raise _Irregular
     if field.kind is Kind.REAL and not all(map(math.isfinite, filter(None, values))):  # type: ignore[arg-type] # floats
         raise _Irregular
-    return [_parsed(field, text) for text in values] if field.kind is Kind.JSON else values
+    return _parsed(field, values) if field.kind is Kind.JSON else values
 
 
-def _parsed(field: Field, text: Any) -> Any:  # noqa: ANN401 (JSON text → its value)
-    """Parse JSON that reads back to the very same text: else only the text itself is exact."""
-    if text is None:
-        return None
+def _parsed(field: Field, values: Sequence[Any]) -> Sequence[Any]:
+    """Parse JSON texts that read back to the very same texts: of any other only the text itself is exact.
+
+    All of them at once, a line each: no line feed stands in JSON as it is written here, so texts that hold one, or that
+    are JSON only together, do not come back as they were.
+    """
+    texts = [text for text in values if text is not None]
+    joined = "\n".join(texts)
     try:
-        value = msgspec.json.decode(text, type=field.json_type)
+        parsed = _LINES[field.json_type].decode_lines(joined) if texts else []
     except (msgspec.DecodeError, RecursionError):
         raise _Irregular from None
-    if not field.derived and _ENCODER.encode(value) != text.encode():
+    if not field.derived and _ENCODER.encode_lines(parsed)[:-1] != joined.encode():
         raise _Irregular
-    return value
+    if len(parsed) != len(texts):
+        raise _Irregular
+    given = iter(parsed)
+    return parsed if len(texts) == len(values) else [None if text is None else next(given) for text in values]
 
 
 def _nearest(field: Field, value: SqlValue) -> Any:  # noqa: ANN401 (a value of the field's kind)

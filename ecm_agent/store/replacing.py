@@ -112,7 +112,8 @@ def _drop_orphans(connection: sqlite3.Connection, manifest: Manifest) -> Dropped
 
 def _leads_nowhere(table: OtherTable, schema: Schema) -> Iterator[str]:
     """Give the conditions under which a row `t` refers to one that is not there."""
-    for columns, parent, to in (*references(table, schema), *_STALE.get(table.name, ())):
+    stale = [found for found in _STALE.get(table.name, ()) if set(found[0]) <= set(table.written)]
+    for columns, parent, to in (*references(table, schema), *stale):
         pairs = [(f"t.{quoted(mine)}", f"p.{quoted(theirs)}") for mine, theirs in zip(columns, to, strict=True)]
         refers = " AND ".join(f"{mine} IS NOT NULL" for mine, _ in pairs)
         found = " AND ".join(f"{theirs} = {mine}" for mine, theirs in pairs)

@@ -55,7 +55,10 @@ class SqliteSnapshot:
         self._references = _REFERENCES | ({VECTORS: ("id",)} if no_orphans else {})
         self.oddities: list[Oddity] = []
         self.odd_rows = 0
-        self._ask_for(self._all_projects())
+        self._projects = self._all_projects()
+        self._ask_for(self._projects)
+        self._sound = {table for table in self._references if selection.projects is None and self._is_sound(table)}
+        """Tables of a whole export of which every row belongs to it; looked up once, not at every row."""
         self._others = OtherTables(connection, selection, self._chunk, _ASKED)
         self.manifest = self._manifest(created)
 
@@ -115,7 +118,7 @@ class SqliteSnapshot:
         if table is CLUSTERS and column == "member_chunk_ids":
             return (
                 "(SELECT json_group_array(chunk_id) FROM (SELECT m.chunk_id FROM main.chunk_clusters m "  # noqa: S608 (names are ours)
-                f"WHERE m.cluster_id = t.id AND typeof(m.chunk_id) = 'text' AND {self._chunk('m.chunk_id')} "
+                f"WHERE m.cluster_id = t.id AND typeof(m.chunk_id) = 'text' AND {self._member_chunk()} "
                 "ORDER BY m.rowid))"
             )
         if table is CLUSTERS and column == "exemplar_ids" and self._selection.projects is not None:
@@ -125,6 +128,9 @@ class SqliteSnapshot:
             )
         return f"t.{quoted(column)}"
 
+    def _member_chunk(self) -> str:
+        return "1" if MEMBERSHIPS in self._sound else self._chunk("m.chunk_id")
+
     def _chunk(self, key: str) -> str:
         """Give the condition that a key is the id of a selected chunk."""
         asked = "" if self._selection.projects is None else f" AND c.session_slug {_ASKED}"
@@ -132,6 +138,8 @@ class SqliteSnapshot:
 
     def _wanted(self, table: Table) -> str:
         """Give the condition that a row of a table belongs to the export."""
+        if table in self._sound:
+            return "1"
         conditions = [self._chunk(f"t.{column}") for column in self._references.get(table, ())]
         if table is MEMBERSHIPS:
             conditions.append("EXISTS (SELECT 1 FROM main.clusters k WHERE k.id = t.cluster_id)")
@@ -143,6 +151,18 @@ class SqliteSnapshot:
                 CLUSTERS: [self._has_member()],
             }.get(table, [])
         return " AND ".join(conditions) or "1"
+
+    def _is_sound(self, table: Table) -> bool:
+        """Whether every row of a table refers to rows that are there. Each row referred to is looked up once."""
+        parents = dict.fromkeys(self._references[table], CHUNKS)
+        parents |= {"cluster_id": CLUSTERS} if table is MEMBERSHIPS else {}
+        return not any(
+            self._connection.execute(
+                f"SELECT 1 FROM (SELECT DISTINCT {column} AS id FROM main.{table.name}) t "  # noqa: S608 (names are ours)
+                f"WHERE NOT EXISTS (SELECT 1 FROM main.{parent.name} p WHERE p.id = t.id) LIMIT 1"
+            ).fetchone()
+            for column, parent in parents.items()
+        )
 
     def _has_member(self) -> str:
         """Give the condition that a cluster has a selected member."""
@@ -161,7 +181,7 @@ class SqliteSnapshot:
             chunk_count=counts[CHUNKS],
             edge_count=counts[EDGES],
             cluster_count=counts[CLUSTERS],
-            projects=self._all_projects() if selected is None else selected,
+            projects=self._projects if selected is None else selected,
             membership_count=counts[MEMBERSHIPS],
             vector_clock_count=counts.get(VECTOR_CLOCKS),
             vector_count=counts.get(VECTORS),
@@ -183,11 +203,11 @@ class SqliteSnapshot:
         """Count, and name some of, the rows that refer to nothing; only a whole export can tell."""
         if self._selection.projects is not None:
             return {}
-        counts = {table.name: self._count(table, f"NOT ({self._wanted(table)})") for table in self._references}
-        for table in self._references:
-            if counts[table.name]:
-                self._note(self._name_dangling(table), counts[table.name])
-        return {name: count for name, count in counts.items() if count}
+        loose = [table for table in self._references if table not in self._sound]
+        counts = {table: self._count(table, f"NOT ({self._wanted(table)})") for table in loose}
+        for table, count in counts.items():
+            self._note(self._name_dangling(table), count)
+        return {table.name: count for table, count in counts.items()}
 
     def _name_dangling(self, table: Table) -> list[Oddity]:
         key = table.key(self._columns[table])

@@ -99,7 +99,7 @@ class SqliteStore:
     ) -> Changes:
         if dry_run and not self.exists():
             return self.compare(manifest, batches)
-        founding = self._founding(manifest)
+        founding, there = self._founding(manifest), self.exists()
         with self._writable(founding) as connection, transaction(connection, keep=not dry_run):
             prepare()
             with triggers_aside(connection):
@@ -109,6 +109,8 @@ class SqliteStore:
                     rebuild(connection)
             if on_conflict == "fail" and not dry_run:
                 _refuse_conflicts(changes)
+            if changes.none and there:
+                connection.execute("ROLLBACK")  # not even the triggers were touched
             return structs.replace(changes, not_made=founding.not_made)
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:

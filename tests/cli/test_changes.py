@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import builders
+import pytest
+from msgspec.structs import replace
 
 from ecm_agent.cli.changes import restored
 from ecm_agent.jobs.restore import Restored
@@ -90,3 +92,34 @@ def test_a_dry_restore_says_that_nothing_happened() -> None:
         "  PROJECT        ADDED  UPDATED  SKIPPED  REMOVED",
         "  'tide-tables'  1      0        0        1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "folder", "said"),
+    [
+        (16, ".ecm", "~/.causantic/memory.db"),
+        (2, ".causantic", "init --schema causantic"),
+        (16, ".causantic", ""),
+        (2, ".ecm", ""),
+        (16, "elsewhere", ""),
+    ],
+)
+def test_a_new_store_in_the_other_programs_place_is_told(version: int, folder: str, said: str) -> None:
+    """Each memory program looks for its own where it always did; between the two a store would lie unseen."""
+    result = Restored(replace(MANIFEST, schema_version=version), merge=False, dry_run=False, chunks_before=0, new=True)
+    lines = list(restored("m.ecm", Path("/home/me", folder, "memory.db"), result, None))
+    assert any(said in line for line in lines[1:]) is bool(said)
+
+
+def test_what_was_not_made_is_named() -> None:
+    """A view or a trigger that an archive only describes is told one by one."""
+    result = Restored(
+        MANIFEST,
+        merge=False,
+        dry_run=False,
+        chunks_before=0,
+        replaced=Replaced({}, {}, not_made=["view latest", "trigger audit"]),
+    )
+    lines = list(restored("m.ecm", Path("m.db"), result, None))
+    assert [line.split(",")[0] for line in lines[1:]] == ["  not made: view latest", "  not made: trigger audit"]
+    assert result.partial

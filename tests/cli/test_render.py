@@ -206,6 +206,6 @@ def test_every_warning_is_given(capsys: pytest.CaptureFixture[str]) -> None:
         "warning: chunks row 'c1': content is a blob; kept exactly",
         "warning: 2 more rows like these",
         "warning: left out of edges: 1 row referring to rows that do not exist",
-        "warning: table notes (2 rows) is not in the archive: this version cannot back it up",
+        "warning: virtual table notes (2 rows) is not in the archive: not of a kind that can be",
         "warning: the store holds no chunks",
     ]

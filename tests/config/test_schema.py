@@ -69,6 +69,7 @@ def test_the_defaults_in_the_schema_are_those_in_effect() -> None:
         "compress": "none",
         "projects": [],
         "vectors": None,
+        "exclude_tables": [],
         "redact": [],
         "ping": None,
     }

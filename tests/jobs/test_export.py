@@ -106,11 +106,20 @@ def test_a_place_that_cannot_be_written_is_named(at: Workplace) -> None:
 
 
 def test_vectors_left_out_on_request_are_no_gap(at: Workplace) -> None:
-    """What was asked to be left out is in the manifest, but is nothing to warn of; an unknown table is both."""
+    """What was asked to be left out is in the manifest, but is nothing to warn of; an unknown table goes along."""
     builders.execute(at.store.path, "CREATE TABLE notes (text); INSERT INTO notes VALUES ('x')")
     result = run(at, at.home / "memory.ecm", Selection(vectors=False))
-    assert result.manifest.left_out == {"notes": 1, "vectors": 4}
-    assert result.gaps == {"notes": 1}
+    assert result.manifest.left_out == {"vectors": 4}
+    assert result.manifest.rows() == {"notes": 1}
+    assert result.gaps == {}
+
+
+def test_excluded_tables_are_no_gap(at: Workplace) -> None:
+    """They are named in the manifest with their rows, and nobody is warned of what was asked for."""
+    builders.execute(at.store.path, "CREATE TABLE notes (text); INSERT INTO notes VALUES ('x')")
+    result = run(at, at.home / "memory.ecm", Selection(exclude=("notes", "unheard_of")))
+    assert (result.manifest.left_out, result.manifest.excluded, result.gaps) == ({"notes": 1}, ["notes"], {})
+    assert result.manifest.rows() == {}
 
 
 def test_nothing_unfinished_lies_beside_the_output(at: Workplace) -> None:

@@ -28,7 +28,7 @@ from contracts.store_contract import Interruption, breaking_off
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from ecm_agent.errors import ArchiveInvalid, StoreUnreadable
+from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.model.manifest import Selection
 from ecm_agent.model.records import Chunk, Edge, Exact, Vector
 from ecm_agent.store.generations import ECM
@@ -68,23 +68,37 @@ def query(store: SqliteStore, sql: str) -> list[tuple[object, ...]]:
         return database.execute(sql).fetchall()
 
 
-def test_a_store_with_other_content_is_not_replaced(store: SqliteStore) -> None:
-    """Tables an archive does not hold would be lost or left in the air: they are named, and nothing is changed."""
+def test_other_tables_are_replaced_with_the_memory(store: SqliteStore) -> None:
+    """An archive that has nothing of the other tables empties them: the store is what the archive says."""
     execute(store.path, OTHER_TABLES, "INSERT INTO ingestion_checkpoints VALUES ('s', 1)")
     execute(store.path, """INSERT INTO "odd ""name" VALUES ('x')""")
-    with pytest.raises(StoreUnreadable, match=r': ingestion_checkpoints, odd "name\.') as caught:
-        fill(store, [[chunk("n1")]])
-    assert "--into" in caught.value.hint
-    assert contents(store) == list(flat(memory()))
+    fill(store, [[chunk("n1")]])
+    assert contents(store) == [chunk("n1")]
 
 
-def test_the_manifest_names_what_an_archive_does_not_hold(store: SqliteStore) -> None:
-    """Rows of tables that are not exported are counted in the manifest, so that nobody takes it for everything."""
+def test_other_tables_come_back(store: SqliteStore) -> None:
+    """Rows of tables that nobody has heard of take the place of those that are there."""
     execute(store.path, OTHER_TABLES, "INSERT INTO ingestion_checkpoints VALUES ('s', 1), ('t', 2)")
+    before = rows_of(store.path)
     with store.snapshot(Selection(), CREATED) as snapshot:
+        manifest, batches = snapshot.manifest, list(snapshot.batches())
+    execute(store.path, "UPDATE ingestion_checkpoints SET last_turn_index = 7; DROP TABLE unused")
+    store.replace(manifest, batches)
+    assert rows_of(store.path) == {name: rows for name, rows in before.items() if name != "unused"}
+
+
+def test_tables_left_out_stay(store: SqliteStore) -> None:
+    """What an archive leaves out by choice is not lost when it takes the store's place, and not archived either."""
+    execute(store.path, OTHER_TABLES, "INSERT INTO ingestion_checkpoints VALUES ('s', 1), ('t', 2)")
+    with store.snapshot(Selection(exclude=("ingestion_checkpoints",)), CREATED) as snapshot:
         assert snapshot.manifest.left_out == {"ingestion_checkpoints": 2}
+        assert snapshot.manifest.excluded == ["ingestion_checkpoints"]
         assert snapshot.manifest.partial
         assert snapshot.manifest.schema_version == ECM.version
+        manifest, batches = snapshot.manifest, list(snapshot.batches())
+    execute(store.path, "INSERT INTO ingestion_checkpoints VALUES ('u', 3)")
+    store.replace(manifest, batches)
+    assert query(store, "SELECT session_id FROM ingestion_checkpoints") == [("s",), ("t",), ("u",)]
 
 
 def test_other_tables_without_rows_do_not_hinder(store: SqliteStore) -> None:
