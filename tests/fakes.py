@@ -254,6 +254,10 @@ class SnapshotFake:
             if batch:
                 yield batch
 
+    def vectors_without_chunk(self) -> tuple[int, list[str]]:
+        names = [vector.chunk_id for vector in _orphans(self._records)]
+        return (0, []) if self.manifest.selected_projects is not None else (len(names), names[:5])
+
     def chunk_ids(self) -> Iterator[str]:
         return (record.id for record in self._records if isinstance(record, Chunk))
 

@@ -21,11 +21,12 @@ from ecm_agent.model.manifest import Manifest, Selection, timestamp
 from ecm_agent.store.base import Oddity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from ecm_agent.model.manifest import ArchiveFormat
     from ecm_agent.secret import Secret
-    from ecm_agent.store.base import MemoryStore
+    from ecm_agent.store.base import MemoryStore, Snapshot
 
 
 class Exported(Struct, frozen=True):
@@ -85,7 +86,7 @@ def export(  # noqa: PLR0913 (what goes into an archive, each by name)
             odd_rows=snapshot.odd_rows,
             oddities=snapshot.oddities,
             gaps=_gaps(manifest, selection),
-            warnings=list(odd.warnings()),
+            warnings=[*odd.warnings(), *_orphans(snapshot)],
         )
 
 
@@ -163,6 +164,13 @@ def _refuse_output(output: Path, store: MemoryStore) -> None:
         raise UsageError(f"{output} is not a regular file.", hint="Name a file, new or to be replaced.")
     if store.exists() and output.samefile(store.path):
         raise UsageError(f"{output} is the memory store itself.", hint="Name another file.")
+
+
+def _orphans(snapshot: Snapshot | RedactedSnapshot) -> Iterator[str]:
+    count, names = snapshot.vectors_without_chunk()
+    if count:
+        more = ", …" if count > len(names) else ""
+        yield f"there are vectors whose chunk is gone, kept as they are: {count} ({', '.join(map(repr, names))}{more})"
 
 
 def _gaps(manifest: Manifest, selection: Selection) -> dict[str, int]:

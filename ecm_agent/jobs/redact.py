@@ -46,6 +46,9 @@ class RedactedSnapshot:
     def chunk_ids(self) -> Iterator[str]:
         return map(self._redactor().name, self._snapshot.chunk_ids())
 
+    def vectors_without_chunk(self) -> tuple[int, list[str]]:
+        return 0, []  # their names are not for sharing
+
     def _redactor(self) -> RecordRedactor:
         vectors = self._selection.vectors
         return RecordRedactor(self._selection.redact, self._known, self._pseudonyms, vectors=vectors)

@@ -137,6 +137,12 @@ class Snapshot(Protocol):
     def chunk_ids(self) -> Iterator[str]:
         """Give the id of every selected chunk, and nothing else of it."""
 
+    def vectors_without_chunk(self) -> tuple[int, list[str]]:
+        """Count the vectors of a whole export whose chunk is not there, and name the first of them.
+
+        The memory program leaves such behind, so they are not odd; whoever relies on the memory may want to know.
+        """
+
 
 class MemoryStore(Protocol):
     """Where records live. The memory program owns it; we are guests."""

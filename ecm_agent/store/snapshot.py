@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAX_ODDITIES = 20
 """How many odd rows are named; all are counted."""
 
+MAX_ORPHANS = 5
+"""How many vectors without a chunk are named."""
+
 _FIRST_ROWID, _LAST_ROWID = -(2**63), 2**63 - 1
 _ROWS = {CHUNKS: 128, CLUSTERS: 32}
 _ROWS_DEFAULT = 1024
@@ -75,6 +78,18 @@ class SqliteSnapshot:
         with explained(self._path):
             names = (lenient_text(raw) for (raw,) in self._connection.execute(sql))
             yield from (name for name in names if isinstance(name, str))
+
+    def vectors_without_chunk(self) -> tuple[int, list[str]]:
+        if self.manifest.vector_count is None or self._selection.projects is not None:
+            return 0, []
+        missing = "NOT EXISTS (SELECT 1 FROM main.chunks c WHERE c.id = t.id)"
+        with explained(self._path):
+            names = self._connection.execute(
+                f"SELECT CAST(t.id AS BLOB) FROM main.vectors t WHERE {missing} LIMIT ?",  # noqa: S608 (ours)
+                (MAX_ORPHANS,),
+            ).fetchall()
+            count = self._count(VECTORS, missing) if names else 0
+        return count, [row_name(None if name is None else lenient_text(name)) for (name,) in names]
 
     def _batches_of(self, table: Table) -> Iterator[Batch]:
         reader = RowReader(table, self._columns[table])

@@ -111,6 +111,13 @@ class StoreContract:
             assert snapshot.manifest.dangling == {}
             assert (snapshot.oddities, snapshot.odd_rows) == ([], 0)
 
+    def test_vectors_without_a_chunk_are_told(self, filled: MemoryStore) -> None:
+        """They are counted and named for a whole export; one of some projects has none."""
+        with filled.snapshot(Selection(), "") as snapshot:
+            assert snapshot.vectors_without_chunk() == (1, ["gone"])
+        with filled.snapshot(Selection(projects=("",)), "") as snapshot:
+            assert snapshot.vectors_without_chunk() == (0, [])
+
     def test_no_batch_is_empty(self, filled: MemoryStore) -> None:
         """Whoever reads may look at the first record of a batch to know its kind, which all the others share."""
         with filled.snapshot(Selection(), CREATED) as snapshot:
