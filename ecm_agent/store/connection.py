@@ -75,7 +75,7 @@ def undo_the_unfinished(path: Path, encryption: Encryption = UNENCRYPTED) -> Non
 
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
     """Name the columns of a table that can be written (not the generated ones); none when there is no such table."""
-    rows = connection.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0 ORDER BY cid", (table,))
+    rows = connection.execute("SELECT name FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0 ORDER BY cid", (table,))
     return [name for (name,) in rows]
 
 
