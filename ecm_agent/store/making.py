@@ -26,7 +26,6 @@ _ACTIONS = frozenset(("NO ACTION", "RESTRICT", "SET NULL", "SET DEFAULT", "CASCA
 _RESERVED = ("sqlite_", "pragma_", "json_each", "json_tree")
 """What SQLite keeps for itself, and what a table of the name would hide from every query of ours."""
 
-_AFFINITIES = (("INT", "INTEGER"), ("CHAR CLOB TEXT", "TEXT"), ("BLOB", "BLOB"), ("REAL FLOA DOUB", "REAL"))
 _ROW_NUMBERS = frozenset(("rowid", "oid", "_rowid_"))
 
 
@@ -84,7 +83,7 @@ class Making:
 
     def _column(self, column: Column, table: Table, names: Collection[str]) -> str:
         what = f"column {table.name}.{column.name}"
-        sql = [quoted(column.name), self._type(column.type, what)]
+        sql = [quoted(column.name), _type(column.type)]
         if _inline(table) and table.primary_key[0].column == column.name:
             sql.append("PRIMARY KEY" + ("" if table.row_number else " DESC"))
             sql += ["AUTOINCREMENT"] if table.sequence is not None else []
@@ -124,15 +123,6 @@ class Making:
         except Unspeakable:
             self.not_made.append(what)
             return ""
-
-    def _type(self, declared: str, what: str) -> str:
-        """Give a type; for one that cannot be said, another that makes the same of values (its affinity)."""
-        words = {word.upper() for word in re.findall("[A-Za-z_]+", declared)}
-        if not declared or (_TYPE.fullmatch(declared) and words.isdisjoint(_CONSTRAINTS.split())):
-            return declared
-        self.not_made.append(f"type of {what}")
-        upper = declared.upper()
-        return next((type_ for parts, type_ in _AFFINITIES if any(part in upper for part in parts.split())), "NUMERIC")
 
 
 def _made(connection: sqlite3.Connection, statements: Iterable[str]) -> bool:
@@ -204,6 +194,14 @@ def _collate(collation: str) -> str:
     if collation.upper() not in COLLATIONS:
         raise Unspeakable(collation)
     return f"COLLATE {collation}"
+
+
+def _type(declared: str) -> str:
+    """Write a type; one that is not made of plain words and numbers goes in quotes, which SQLite takes off again."""
+    words = {word.upper() for word in re.findall("[A-Za-z_]+", declared)}
+    if not declared or (_TYPE.fullmatch(declared) and words.isdisjoint(_CONSTRAINTS.split())):
+        return declared
+    return quoted(declared)
 
 
 def _check_name(name: str) -> None:
