@@ -187,12 +187,16 @@ def rows_of(path: Path) -> Rows:
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[tuple[Value, ...]]:
     info = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (table,))
-    columns = ['"{}"'.format(name.decode().replace('"', '""')) for (name,) in info]
+    columns = [_quoted(name.decode()) for (name,) in info]
     if not columns:
         return []
     pairs = ", ".join(f"typeof({column}), {column}" for column in columns)
-    rows = connection.execute(f'SELECT {pairs} FROM "{table}" NOT INDEXED').fetchall()
+    rows = connection.execute(f"SELECT {pairs} FROM {_quoted(table)} NOT INDEXED").fetchall()
     return [tuple(_value(kind, value) for kind, value in zip(row[::2], row[1::2], strict=True)) for row in rows]
+
+
+def _quoted(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""'))
 
 
 def _value(kind: bytes, value: bytes | float | None) -> Value:

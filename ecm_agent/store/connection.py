@@ -52,11 +52,15 @@ def _missing(connection: sqlite3.Connection) -> list[str]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, *, keep: bool = True) -> Iterator[None]:
-    """Let nobody else write during the block; in the end keep what it did, or undo it as after any error."""
+    """Let nobody else write during the block; in the end keep what it did, or undo it as after any error.
+
+    A block may undo everything itself.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
-        connection.execute("COMMIT" if keep else "ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("COMMIT" if keep else "ROLLBACK")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

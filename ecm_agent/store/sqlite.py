@@ -110,6 +110,8 @@ class SqliteStore:
                     rebuild(connection)
             if on_conflict == "fail" and not dry_run:
                 _refuse_conflicts(changes)
+            if changes.none:
+                connection.execute("ROLLBACK")  # not even the triggers have been put aside
             return structs.replace(changes, not_made=founding.not_made)
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
