@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ecm_agent.model.schema import Table as Described
     from ecm_agent.store.schema import Table
 
+_REFUSALS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
 _ROW_NUMBERS = frozenset(("rowid", "oid", "_rowid_"))
 
 
@@ -60,7 +61,7 @@ class Foundation:
                 places = ", ".join(map(place_for, row))
                 connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES ({places})", row)  # noqa: S608 (ours)
         except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT}:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _REFUSALS:
                 raise
             raise ArchiveInvalid(f"The archive describes a store that cannot be made: {error}.") from error
 

@@ -126,8 +126,9 @@ class Others:
         keys = ", ".join(f"t.{quoted(column)}" for column in table.keyed or table.identity)
         sql = f"SELECT n.rowid, {keys} FROM {new} n JOIN {name} t ON {same_row} WHERE {_nowhere(table)}"  # noqa: S608 (quoted)
         found = self._connection.execute(sql).fetchall()
+        noted_as = ", ".join(f"c{place}" for place in range(len(table.identity)))
         for noted, *key in found:
-            sql = f"DELETE FROM {name} WHERE ({number}) = (SELECT * FROM {new} WHERE rowid = ?)"  # noqa: S608 (quoted)
+            sql = f"DELETE FROM {name} WHERE ({number}) = (SELECT {noted_as} FROM {new} WHERE rowid = ?)"  # noqa: S608 (quoted)
             self._connection.execute(sql, (noted,))
             self._changes -= 1
             self._count.change(table, None, "dropped", was="added")
