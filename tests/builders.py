@@ -188,7 +188,7 @@ def rows_of(path: Path) -> Rows:
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[tuple[Value, ...]]:
     info = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (table,))
-    columns = ['"{}"'.format(name.decode().replace('"', '""')) for (name,) in info]
+    columns = [quoted(name.decode()) for (name,) in info]
     if not columns:
         return []
     pairs = ", ".join(f"typeof({column}), {column}" for column in columns)

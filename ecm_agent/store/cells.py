@@ -42,8 +42,10 @@ def to_cell(value: SqlValue) -> Cell:
 def from_cell(cell: Cell) -> SqlValue:
     """Give the value back. An `Exact` that sets no field is NULL.
 
-    Raises `ArchiveInvalid` for a `real` that is not one of its two words.
+    Raises `ArchiveInvalid` for a `real` that is not one of its two words, and for a number that SQLite has no room for.
     """
+    if isinstance(cell, int) and not -(2**63) <= cell < 2**63:
+        raise ArchiveInvalid("Invalid archive format: a whole number beyond 64 bits.")
     if not isinstance(cell, Exact):
         return cell
     if cell.text is not UNSET:

@@ -54,7 +54,7 @@ def _missing(connection: sqlite3.Connection) -> list[str]:
 def transaction(connection: sqlite3.Connection, *, keep: bool = True) -> Iterator[None]:
     """Let nobody else write during the block; in the end keep what it did, or undo it as after any error.
 
-    A block may undo what it did itself.
+    A block may undo everything itself.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -79,7 +79,7 @@ def undo_the_unfinished(path: Path, encryption: Encryption = UNENCRYPTED) -> Non
 
 def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
     """Name the columns of a table that can be written (not the generated ones); none when there is no such table."""
-    rows = connection.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0 ORDER BY cid", (table,))
+    rows = connection.execute("SELECT name FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0 ORDER BY cid", (table,))
     return [name for (name,) in rows]
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ecm_agent.model.schema import VERSION_TABLE, Column, Foreign, ForeignKey, Index, Part, Schema, Table
-from ecm_agent.store.cells import to_cell
+from ecm_agent.store.cells import lenient_text, to_cell
 from ecm_agent.store.expressions import written
 from ecm_agent.store.full_text import full_text_of, trigger_of
-from ecm_agent.store.tokens import enclosed, parted, quoted, tokens
+from ecm_agent.store.tokens import Token, enclosed, folded, parted, quoted, tokens
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Iterator, Sequence
 
     from ecm_agent.model.records import Cell
-    from ecm_agent.store.tokens import Token
 
 _GENERATED, _STORED = 2, 3
 _NO_COLUMN = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
+_VALUES = ("NULL", "TRUE", "FALSE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP")
 
 
 def describe(connection: sqlite3.Connection) -> Schema:
@@ -41,6 +42,9 @@ def describe(connection: sqlite3.Connection) -> Schema:
             full_texts[known[0].name] = known[0]
         else:
             foreign.append(Foreign(kind, name, sql))
+    foreign += [
+        Foreign("clause in table", name, sql) for kind, name, sql in objects if kind == "table" and _says_more(sql)
+    ]
     tables = [_table(connection, name, sql) for kind, name, sql in objects if kind == "table"]
     versions = next((_version_rows(connection, table) for table in tables if table.name == VERSION_TABLE), [])
     return Schema(tables, list(full_texts.values()), foreign, versions)
@@ -48,8 +52,20 @@ def describe(connection: sqlite3.Connection) -> Schema:
 
 def _version_rows(connection: sqlite3.Connection, table: Table) -> list[list[Cell]]:
     columns = ", ".join(map(quoted, table.valued))
-    rows = connection.execute(f"SELECT {columns} FROM main.{VERSION_TABLE} NOT INDEXED")  # noqa: S608 (quoted)
+    before, connection.text_factory = connection.text_factory, lenient_text
+    try:
+        rows = connection.execute(f"SELECT {columns} FROM main.{VERSION_TABLE} NOT INDEXED").fetchall()  # noqa: S608 (quoted)
+    finally:
+        connection.text_factory = before
     return [list(map(to_cell, row)) for row in rows]
+
+
+def _says_more(sql: str) -> bool:
+    """Whether a table has what no description holds: what is to be done on conflict, and references checked late."""
+    found = tokens(sql)
+    return any(one.is_word("ON") and other.is_word("CONFLICT") for one, other in pairwise(found)) or any(
+        token.is_word("DEFERRED") for token in found
+    )
 
 
 def _objects(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
@@ -74,7 +90,7 @@ def _table(connection: sqlite3.Connection, name: str, sql: str) -> Table:
         "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?, 'main') ORDER BY cid",
         (name,),
     ).fetchall()
-    statement = _Statement(sql, {column[0].lower() for column in columns})
+    statement = _Statement(sql, {folded(column[0]) for column in columns})
     indexes = list(_indexes(connection, name, statement.columns))
     keys = [column for column in columns if column[4]]
     key = next((index.parts for origin, index in indexes if origin == "pk"), None)
@@ -96,16 +112,31 @@ def _table(connection: sqlite3.Connection, name: str, sql: str) -> Table:
 def _column(name: str, type_: str, not_null: int, default: str | None, *, hidden: int, statement: _Statement) -> Column:
     definition = statement.definition(name)
     generated = statement.after(definition, "AS") if hidden in {_GENERATED, _STORED} else None
-    type_ = type_.rstrip().removesuffix("GENERATED ALWAYS").rstrip() if generated else type_
     return Column(
         name,
         type_,
         bool(not_null),
-        None if default is None else written(tokens(default)),
+        None if default is None else _default(default),
         _collation(definition),
         generated,
         hidden == _STORED,
     )
+
+
+def _default(expression: str) -> str:
+    """Give a default anew. A name that stands alone is a text: SQLite takes it for one, whatever its quotes."""
+    found = tokens(expression)
+    if len(found) == 1 and (found[0].kind == "name" or (found[0].kind == "word" and not found[0].is_word(*_VALUES))):
+        return written([Token("text", found[0].text)])
+    return written(_texts_quoted(found, ()))
+
+
+def _texts_quoted(found: Sequence[Token], columns: Collection[str]) -> list[Token]:
+    """Take a quoted name that is none for the text it is: SQLite does, where the quotes are double ones."""
+    return [
+        Token("text", token.text) if token.kind == "name" and folded(token.text) not in columns else token
+        for token in found
+    ]
 
 
 def _indexes(connection: sqlite3.Connection, table: str, columns: Collection[str]) -> Iterator[tuple[str, Index]]:
@@ -122,7 +153,7 @@ def _indexes(connection: sqlite3.Connection, table: str, columns: Collection[str
         start = next((place for place, token in enumerate(says) if token.is_sign("(")), 0)
         inside = enclosed(says, start)
         written_parts = list(parted(inside))
-        where = written(says[start + len(inside) + 3 :], columns) if partial else None
+        where = written(_texts_quoted(says[start + len(inside) + 3 :], columns), columns) if partial else None
         found = [
             Part(
                 column,
@@ -139,7 +170,7 @@ def _indexed(part: Sequence[Token], columns: Collection[str]) -> str:
     """Give the expression of a part of an index, without its order; its collation stays, being part of it."""
     while part and part[-1].is_word("ASC", "DESC"):
         part = part[:-1]
-    return written(part, columns)
+    return written(_texts_quoted(part, columns), columns)
 
 
 def _foreign_keys(connection: sqlite3.Connection, table: str) -> Iterator[ForeignKey]:
@@ -171,7 +202,7 @@ class _Statement:
         self._parts = [part for part in parted(body) if part]
         self.counts = any(token.is_word("AUTOINCREMENT") for token in body)
         self.checks = [
-            written(enclosed(part, place + 1), columns)
+            written(_texts_quoted(enclosed(part, place + 1), columns), columns)
             for part in self._parts
             for place in _outside(part)
             if part[place].is_word("CHECK")
@@ -180,7 +211,7 @@ class _Statement:
     def definition(self, column: str) -> list[Token]:
         """Give what is said of a column, its name first."""
         for part in self._parts:
-            if part[0].text.lower() == column.lower() and not part[0].is_word(*_NO_COLUMN):
+            if folded(part[0].text) == folded(column) and not part[0].is_word(*_NO_COLUMN):
                 return part
         return []
 
@@ -188,7 +219,7 @@ class _Statement:
         """Give the expression in parentheses after a keyword."""
         for place in _outside(definition):
             if place and definition[place].is_word(word) and definition[place + 1 : place + 2]:
-                return written(enclosed(definition, place + 1), self.columns)
+                return written(_texts_quoted(enclosed(definition, place + 1), self.columns), self.columns)
         return None
 
 

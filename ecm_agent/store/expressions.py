@@ -2,14 +2,14 @@
 
 An archive may come from anyone, so its expressions are not SQL to be executed: each is cut into tokens, every token
 must be one of those below, and what goes into a statement is written anew from them. There are no sub-queries, no
-parameters, no functions that read, write, load or allocate anything.
+parameters, no functions that read, write or load anything. How large a value can become is limited by SQLite only.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecm_agent.store.tokens import Token, literal, quoted, tokens
+from ecm_agent.store.tokens import Token, folded, literal, quoted, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 COLLATIONS = frozenset(("BINARY", "NOCASE", "RTRIM"))
 
 _KEYWORDS = (
-    "AND AS BETWEEN BLOB CASE CAST COLLATE CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP ELSE END FALSE GLOB IN INTEGER "
-    "IS ISNULL LIKE NOT NOTNULL NULL NUMERIC OR REAL TEXT THEN TRUE WHEN"
+    "AND AS BETWEEN BLOB CASE CAST COLLATE CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP ELSE END ESCAPE FALSE GLOB IN "
+    "INT INTEGER IS ISNULL LIKE NOT NOTNULL NULL NUMERIC OR REAL TEXT THEN TRUE WHEN"
 )
 _WORDS = COLLATIONS | set(_KEYWORDS.split())
 _CALLED = (
@@ -28,6 +28,8 @@ _CALLED = (
 )
 _FUNCTIONS = frozenset(_CALLED.split())
 _NO_SIGNS = frozenset(".;")
+_RANDOM_BYTES = 4096
+"""More of them than a key has need of would only fill the disk."""
 
 
 class Unspeakable(Exception):
@@ -37,7 +39,7 @@ class Unspeakable(Exception):
 def spoken(expression: str, columns: Collection[str]) -> str:
     """Write an expression anew. Raises `Unspeakable` where it holds anything but what is listed here and `columns`."""
     found = tokens(expression)
-    known = {column.lower() for column in columns}
+    known = set(map(folded, columns))
     depth = 0
     for place, token in enumerate(found):
         depth += token.is_sign("(") - token.is_sign(")")
@@ -47,6 +49,11 @@ def spoken(expression: str, columns: Collection[str]) -> str:
     if depth or not found:
         raise Unspeakable(expression)
     return written(found, known)
+
+
+def _is_keyword(token: Token) -> bool:
+    """Whether a token is a word of the language that names nothing."""
+    return token.is_word(*_WORDS)
 
 
 def written(found: Sequence[Token], columns: Collection[str] = ()) -> str:
@@ -61,21 +68,31 @@ def written(found: Sequence[Token], columns: Collection[str] = ()) -> str:
 
 def _check(found: Sequence[Token], place: int, columns: Collection[str]) -> None:
     token = found[place]
-    if token.kind == "unknown" or (token.kind == "sign" and token.text in _NO_SIGNS):
+    if token.kind == "unknown" or (token.kind == "sign" and token.text in _NO_SIGNS) or "\0" in token.text:
         raise Unspeakable(token.text)
-    if token.kind == "name" and token.text.lower() not in columns:
+    if token.kind == "name" and folded(token.text) not in columns:
         raise Unspeakable(token.text)
     if token.kind == "word":
-        known = token.text.lower() in _FUNCTIONS if _calls(found, place) else token.text.lower() in columns
-        if not known and token.text.upper() not in _WORDS:
+        known = folded(token.text) in (_FUNCTIONS if _calls(found, place) else columns)
+        if not (known or _is_keyword(token)):
             raise Unspeakable(token.text)
+        if token.is_word("RANDOMBLOB") and _calls(found, place):
+            _check_random(found[place + 2 : place + 4])
+
+
+def _check_random(argument: Sequence[Token]) -> None:
+    """Let random bytes be asked for by their number only, and not many."""
+    number, *after = argument or (Token("unknown", ""),)
+    few = number.kind == "number" and number.text.isdecimal() and int(number.text) <= _RANDOM_BYTES
+    if not (few and after and after[0].is_sign(")")):
+        raise Unspeakable(number.text)
 
 
 def _calls(found: Sequence[Token], place: int) -> bool:
     """Whether the token at `place` is the name of a function that is called there."""
     if not 0 <= place < len(found) - 1 or found[place].kind != "word" or not found[place + 1].is_sign("("):
         return False
-    return found[place].text.upper() not in _WORDS or found[place].text.lower() in _FUNCTIONS
+    return not _is_keyword(found[place]) or folded(found[place].text) in _FUNCTIONS
 
 
 def _form(token: Token, columns: Collection[str], *, called: bool) -> str:
@@ -83,7 +100,5 @@ def _form(token: Token, columns: Collection[str], *, called: bool) -> str:
         return literal(token.text)
     if token.kind == "blob":
         return f"x'{token.text}'"
-    is_column = (
-        token.kind == "word" and not called and token.text.lower() in columns and token.text.upper() not in _WORDS
-    )
+    is_column = token.kind == "word" and not called and folded(token.text) in columns and not _is_keyword(token)
     return quoted(token.text) if token.kind == "name" or is_column else token.text

@@ -6,52 +6,81 @@ by SQL out of the archive. Any other archive chooses between the generations we 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import sqlite3
+from typing import TYPE_CHECKING
 
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.model.schema import VERSION_TABLE
 from ecm_agent.store.cells import SqlValue, from_cell
+from ecm_agent.store.connection import columns_of
 from ecm_agent.store.generations import generation_for
 from ecm_agent.store.inserting import place_for
 from ecm_agent.store.making import Making
 from ecm_agent.store.schema import TABLES
+from ecm_agent.store.tokens import folded
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from ecm_agent.model.manifest import Manifest
+    from ecm_agent.model.schema import Table as Described
+    from ecm_agent.store.schema import Table
+
+_REFUSALS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
+_ROW_NUMBERS = frozenset(("rowid", "oid", "_rowid_"))
 
 
-class Foundation(NamedTuple):
-    """The script that makes an empty store, the rows of its `schema_version`, and what of a description is not made."""
+class Foundation:
+    """What makes an empty store: a script of ours, or what is made of a description with its `schema_version`.
 
-    script: str
-    versions: list[list[SqlValue]]
-    not_made: list[str]
+    `not_made` names what of a description was not made; complete once the store is laid.
+    """
+
+    def __init__(
+        self, ddl: str = "", making: Making | None = None, versions: list[list[SqlValue]] | None = None
+    ) -> None:
+        self._ddl = ddl
+        self._making = making
+        self._versions = versions or []
+        self.not_made = making.not_made if making else []
 
     def lay(self, connection: sqlite3.Connection) -> None:
         """Make the store, in one transaction of an empty database. Raises `ArchiveInvalid` where that cannot be."""
-        import sqlite3
+        connection.executescript(f"BEGIN; {self._ddl}")
+        if self._making and not self._ddl:
+            self._making.make(connection)
+            if missing := [table.name for table in TABLES if table.required and not columns_of(connection, table.name)]:
+                raise ArchiveInvalid(f"The archive describes a store that cannot be made: its table {missing[0]}.")
+        elif self._making:
+            lacking = (name for name in self._making.tables if not columns_of(connection, name))
+            self.not_made += [named for name in lacking if (named := f"table {name}") not in self.not_made]
+        self._say_version(connection)
+        connection.execute("COMMIT")
 
+    def _say_version(self, connection: sqlite3.Connection) -> None:
         try:
-            connection.executescript(f"BEGIN; {self.script}")
-            for row in self.versions:
+            for row in self._versions:
                 places = ", ".join(map(place_for, row))
                 connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES ({places})", row)  # noqa: S608 (ours)
-            connection.execute("COMMIT")
         except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
-            if getattr(error, "sqlite_errorcode", 0) not in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT}:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _REFUSALS:
                 raise
             raise ArchiveInvalid(f"The archive describes a store that cannot be made: {error}.") from error
 
 
 def foundation_for(manifest: Manifest) -> Foundation:
-    """Choose what a store is made of that this archive is the first to fill."""
-    if manifest.schema:
-        making = Making(manifest.schema)
-        if all(making.tables.get(table.name) for table in TABLES if table.required):
-            script = "".join(f"{sql};\n" for sql in making.statements)
-            versioned = bool(making.tables.get(VERSION_TABLE))
-            versions = [list(map(from_cell, row)) for row in manifest.schema.version_rows] if versioned else []
-            return Foundation(script, versions, making.not_made)
-    return Foundation(generation_for(manifest).ddl, [], [])
+    """Choose what a store is made of that this archive is the first to fill. Raises `ArchiveInvalid`."""
+    if not manifest.schema:
+        return Foundation(generation_for(manifest).ddl)
+    making = Making(manifest.schema)
+    described = {table.name: table for table in manifest.schema.tables if making.tables[table.name]}
+    if not all(_fits(table, described.get(table.name)) for table in TABLES):
+        return Foundation(generation_for(manifest).ddl, making)
+    versions = manifest.schema.version_rows if VERSION_TABLE in described else []
+    return Foundation(making=making, versions=[list(map(from_cell, row)) for row in versions])
+
+
+def _fits(table: Table, described: Described | None) -> bool:
+    """Whether a table so described can hold the memory's records, which have row numbers and all that is needed."""
+    if described is None:
+        return not table.required
+    written = set(map(folded, described.written))
+    return written.issuperset(table.essential) and not described.without_rowid and written.isdisjoint(_ROW_NUMBERS)

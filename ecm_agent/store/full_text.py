@@ -31,7 +31,7 @@ def full_text_of(name: str, sql: str) -> FullText | None:
     if using is None or found[using + 1].text.lower() != "fts5":
         return None
     columns, unindexed, options = [], [], {}
-    for part in parted(enclosed(found, using + 2)):
+    for part in filter(None, parted(enclosed(found, using + 2))):
         if len(part) > 2 and part[1].is_sign("="):  # noqa: PLR2004 (name, sign, value)
             options[part[0].text.lower()] = _value(part[2:])
         else:
@@ -51,13 +51,27 @@ def trigger_of(full_text: FullText, name: str, sql: str) -> tuple[FullText, Trig
     """Recognise a trigger that keeps a full-text table in step; gives the table's description with it."""
     if full_text.content is None:
         return None
-    says = plain(tokens(sql))
+    found = tokens(sql)
+    says, of = plain(found), list(_columns_of_update(found))
+    for place in range(len(says) - 3):  # it may be said, and is always so
+        if says[place : place + 4] == [("name", word) for word in ("for", "each", "row", "begin")]:
+            del says[place : place + 3]
+            break
     for event in _EVENTS:
-        for of in ([], full_text.columns) if event == "UPDATE" else ([],):
-            trigger = Trigger(name, event, list(of))
-            if plain(tokens(trigger_sql(full_text, trigger))) == says:
-                return replace(full_text, triggers=[*full_text.triggers, trigger]), trigger
+        trigger = Trigger(name, event, of if event == "UPDATE" else [])
+        if plain(tokens(trigger_sql(full_text, trigger))) == says:
+            return replace(full_text, triggers=[*full_text.triggers, trigger]), trigger
     return None
+
+
+def _columns_of_update(found: Sequence[Token]) -> Iterator[str]:
+    """Give the columns after UPDATE OF, up to the ON, of a trigger."""
+    start = next((place for place, token in enumerate(found) if token.is_word("OF")), len(found))
+    for token in found[start + 1 :]:
+        if token.is_word("ON"):
+            return
+        if not token.is_sign(","):
+            yield token.text
 
 
 def full_text_sql(full_text: FullText) -> str:
@@ -97,26 +111,27 @@ def triggers_aside(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute(sql)
 
 
-def indexes(connection: sqlite3.Connection) -> list[str]:
-    """Name the full-text tables of a store that index another table of it."""
+def _full_texts(connection: sqlite3.Connection) -> list[FullText]:
     rows = connection.execute(
         "SELECT m.name, m.sql FROM main.sqlite_master m JOIN pragma_table_list l ON l.schema = 'main' "
         "AND l.name = m.name AND l.type = 'virtual' ORDER BY m.rowid"
     ).fetchall()
-    found = (full_text_of(name, sql) for name, sql in rows)
-    return [one.name for one in found if one and one.content]
+    return [one for name, sql in rows if (one := full_text_of(name, sql))]
 
 
 def rebuild(connection: sqlite3.Connection) -> None:
     """Make every full-text index anew, and have it checked. Raises `sqlite3.DatabaseError`."""
-    for name in indexes(connection):
+    for name in (one.name for one in _full_texts(connection) if one.content):
         connection.execute(f"INSERT INTO main.{quoted(name)}({quoted(name)}) VALUES ('rebuild')")  # noqa: S608 (quoted)
         _check(connection, name)
 
 
 def damaged(connection: sqlite3.Connection) -> Iterator[str]:
-    """Name the full-text tables that do not agree with what they index; SQLite's `integrity_check` does not see it."""
-    for name in indexes(connection):
+    """Name the full-text tables that do not agree with what they hold or index.
+
+    SQLite's own `integrity_check` does not see it.
+    """
+    for name in (one.name for one in _full_texts(connection)):
         try:
             _check(connection, name)
         except sqlite3.DatabaseError as error:

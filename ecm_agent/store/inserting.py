@@ -44,7 +44,7 @@ def place_for(value: SqlValue) -> str:
 def insertion(table: Place, columns: Sequence[str], first: Sequence[SqlValue]) -> str:
     """Give the INSERT for rows like the first one; a row with a value that is not UTF-8 is alone in its group."""
     names = ", ".join(quoted(column) for column in columns)
-    return f"INSERT INTO {quoted(table.name)} ({names}) VALUES ({', '.join(map(place_for, first))})"  # noqa: S608 (quoted)
+    return f"INSERT INTO main.{quoted(table.name)} ({names}) VALUES ({', '.join(map(place_for, first))})"  # noqa: S608 (quoted)
 
 
 def _name_the_culprit(connection: sqlite3.Connection, table: Place, groups: Sequence[Rows]) -> NoReturn:

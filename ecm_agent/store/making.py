@@ -7,43 +7,62 @@ Whatever an archive says goes into a statement as a quoted name, as an expressio
 from __future__ import annotations
 
 import re
+import sqlite3
 from typing import TYPE_CHECKING
 
 from ecm_agent.store.expressions import COLLATIONS, Unspeakable, spoken
 from ecm_agent.store.full_text import OPTIONS, full_text_sql, trigger_sql
-from ecm_agent.store.tokens import quoted
+from ecm_agent.store.tokens import folded, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from ecm_agent.model.schema import Column, ForeignKey, FullText, Index, Part, Schema, Table
 
-_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?: [A-Za-z_][A-Za-z0-9_]*)*(?: ?\([+-]?[0-9]+(?:, ?[+-]?[0-9]+)?\))?")
+_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?: [A-Za-z_][A-Za-z0-9_]*)*(?: *\( *[+-]?[0-9]+ *(?:, *[+-]?[0-9]+ *)?\))?")
+_REFUSALS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_AUTH)
 _CONSTRAINTS = "ALWAYS AS CHECK COLLATE CONSTRAINT DEFAULT FOREIGN GENERATED NOT NULL PRIMARY REFERENCES UNIQUE"
 _ACTIONS = frozenset(("NO ACTION", "RESTRICT", "SET NULL", "SET DEFAULT", "CASCADE"))
-_RESERVED = "sqlite_"
+_RESERVED = ("sqlite_", "pragma_", "json_each", "json_tree")
+"""What SQLite keeps for itself, and what a table of the name would hide from every query of ours."""
+
+_ROW_NUMBERS = frozenset(("rowid", "oid", "_rowid_"))
 
 
 class Making:
     """The statements that make a schema, in order; `not_made` names what of it they do not make.
 
-    Tables of a name that SQLite keeps for itself are never made.
+    Tables of a name that SQLite keeps for itself are never made. SQLite may still refuse a statement: `make` names
+    what it did not make for that reason.
     """
 
     def __init__(self, schema: Schema) -> None:
         self.not_made: list[str] = [f"{one.kind} {one.name}" for one in schema.foreign]
         self.tables: dict[str, list[str]] = {table.name: self._table(table) for table in schema.tables}
         """The statements that make each table with its indexes; none for a table that cannot be made."""
-        made = {name.lower() for name, statements in self.tables.items() if statements}
+        made = {folded(table.name): table for table in schema.tables if self.tables[table.name]}
         self.full_texts: dict[str, list[str]] = {one.name: self._full_text(one, made) for one in schema.full_texts}
 
-    @property
-    def statements(self) -> list[str]:
-        return [sql for made in (*self.tables.values(), *self.full_texts.values()) for sql in made]
+    def make(self, connection: sqlite3.Connection) -> None:
+        """Make everything, within a transaction."""
+        for name in self.tables:
+            self.make_table(connection, name)
+        for name, statements in self.full_texts.items():
+            if statements and not _made(connection, statements):
+                self.not_made.append(f"virtual table {name}")
+
+    def make_table(self, connection: sqlite3.Connection, name: str) -> None:
+        """Make a table with its indexes, within a transaction."""
+        create, *indexes = self.tables[name] or ("",)
+        if create and not _made(connection, [create]):
+            self.not_made.append(f"table {name}")
+        elif create:
+            failed = sum(not _made(connection, [index]) for index in indexes)
+            self.not_made += [f"{failed} indexes of table {name}"] * bool(failed)
 
     def _table(self, table: Table) -> list[str]:
         try:
-            return [self._create(table), *self._indexes(table)]
+            return [_sound(sql) for sql in (self._create(table), *self._indexes(table))]
         except Unspeakable:
             self.not_made.append(f"table {table.name}")
             return []
@@ -85,14 +104,14 @@ class Making:
             if index.name is None:
                 continue
             try:
-                yield _index(index, index.name, table.name, names)
+                yield _sound(_index(index, index.name, table.name, names))
             except Unspeakable:
                 self.not_made.append(f"index {index.name}")
 
-    def _full_text(self, one: FullText, tables: Collection[str]) -> list[str]:
+    def _full_text(self, one: FullText, tables: Mapping[str, Table]) -> list[str]:
         try:
             _check_full_text(one, tables)
-            return [full_text_sql(one), *(trigger_sql(one, trigger) for trigger in one.triggers)]
+            return [_sound(sql) for sql in (full_text_sql(one), *(trigger_sql(one, each) for each in one.triggers))]
         except Unspeakable:
             self.not_made.append(f"virtual table {one.name}")
             return []
@@ -104,6 +123,28 @@ class Making:
         except Unspeakable:
             self.not_made.append(what)
             return ""
+
+
+def _made(connection: sqlite3.Connection, statements: Iterable[str]) -> bool:
+    """Make something, or nothing of it where SQLite refuses a statement; say whether it was made."""
+    connection.execute("SAVEPOINT making")
+    try:
+        for sql in statements:
+            connection.execute(sql)
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _REFUSALS:
+            raise
+        connection.execute("ROLLBACK TO making")
+        return False
+    finally:
+        connection.execute("RELEASE making")
+    return True
+
+
+def _sound(sql: str) -> str:
+    if "\0" in sql:
+        raise Unspeakable(sql)
+    return sql
 
 
 def _inline(table: Table) -> bool:
@@ -156,20 +197,27 @@ def _collate(collation: str) -> str:
 
 
 def _type(declared: str) -> str:
-    if declared and (not _TYPE.fullmatch(declared) or set(_CONSTRAINTS.split()) & set(declared.upper().split())):
-        raise Unspeakable(declared)
-    return declared
+    """Write a type; one that is not made of plain words and numbers goes in quotes, which SQLite takes off again."""
+    words = {word.upper() for word in re.findall("[A-Za-z_]+", declared)}
+    if not declared or (_TYPE.fullmatch(declared) and words.isdisjoint(_CONSTRAINTS.split())):
+        return declared
+    return quoted(declared)
 
 
 def _check_name(name: str) -> None:
-    if name.lower().startswith(_RESERVED) or not name:
+    if folded(name).startswith(_RESERVED) or not name:
         raise Unspeakable(name)
 
 
-def _check_full_text(one: FullText, tables: Collection[str]) -> None:
-    """Refuse a full-text table that would index what is no table of the archive."""
+def _check_full_text(one: FullText, tables: Mapping[str, Table]) -> None:
+    """Refuse a full-text table that would index what is no table of the archive, or no column of it."""
     _check_name(one.name)
-    if one.content is not None and one.content.lower() not in tables:
-        raise Unspeakable(one.content)
+    if one.content is not None:
+        if (table := tables.get(folded(one.content))) is None:
+            raise Unspeakable(one.content)
+        there = {folded(column.name) for column in table.columns}
+        row = one.options.get("content_rowid", "rowid")
+        if not (there >= set(map(folded, one.columns)) and folded(row) in there | _ROW_NUMBERS):
+            raise Unspeakable(one.name)
     if not set(one.options) <= set(OPTIONS) or not set(one.unindexed) <= set(one.columns):
         raise Unspeakable(one.name)

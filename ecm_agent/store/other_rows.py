@@ -6,14 +6,15 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from ecm_agent.model.records import Exact, TableRow
+from ecm_agent.model.records import TableRow
 from ecm_agent.model.schema import MEMORY_TABLES, FullText
 from ecm_agent.store.cells import BrokenText, SqlValue, from_cell
 from ecm_agent.store.connection import columns_of
 from ecm_agent.store.describing import describe
 from ecm_agent.store.making import Making
+from ecm_agent.store.other_tables import declared_references, leads_nowhere
 from ecm_agent.store.schema import VECTORS
-from ecm_agent.store.tokens import quoted
+from ecm_agent.store.tokens import folded, quoted
 from ecm_agent.store.writing import Rows
 
 if TYPE_CHECKING:
@@ -22,17 +23,29 @@ if TYPE_CHECKING:
 
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.model.records import Batch
-    from ecm_agent.model.schema import Table
+    from ecm_agent.model.schema import Schema, Table
 
 
 class OtherTable(NamedTuple):
-    """A table of the store that is not one of ECM's own. `keyed` are the columns of its primary key, if it has one."""
+    """A table of the store that is not one of ECM's own.
+
+    `keyed` are the columns of its primary key, if it has one; `row_number` is the name by which SQLite's own number of
+    a row can be had, empty where there is none. `foreign_keys` are conditions, each that a row `t` refers to one that
+    is not there; `referring` are the columns that do.
+    """
 
     name: str
     columns: tuple[str, ...]
     keyed: tuple[str, ...]
-    without_rowid: bool = False
+    row_number: str = "rowid"
+    foreign_keys: tuple[str, ...] = ()
+    referring: frozenset[str] = frozenset()
     virtual: bool = False
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns that tell one row from all others, however often the store has its values."""
+        return (self.row_number,) if self.row_number else self.keyed
 
     @property
     def section(self) -> str:
@@ -55,7 +68,9 @@ class OtherRows:
         schema = describe(connection)
         described = manifest.schema.with_rows if manifest.schema else []
         self._given = {table.name: tuple(table.valued) for table in described}
-        self.tables = {table.name: _other(table) for table in schema.writable if table.name not in MEMORY_TABLES}
+        self.tables = {
+            table.name: _other(table, schema) for table in schema.writable if table.name not in MEMORY_TABLES
+        }
         self.no_place: Counter[str] = Counter()
         """Rows, and values that are not NULL, that the store has no place for, by `table` or `table.column`."""
 
@@ -63,7 +78,7 @@ class OtherRows:
         """Give rows with the table they belong in."""
         rows = [record for record in batch if isinstance(record, TableRow)]
         for name, records in groupby(rows, key=lambda row: row.table):
-            values = [_values(record) for record in records]
+            values = [tuple(map(from_cell, record.values)) for record in records]
             if name not in self.tables:
                 self.no_place[name] += len(values)
                 continue
@@ -96,18 +111,18 @@ def make_missing(connection: sqlite3.Connection, manifest: Manifest, version: in
     needed = {name for name, rows in manifest.rows().items() if rows} | (
         {VECTORS.name} if manifest.vector_count else set()
     )
-    for name, statements in Making(manifest.schema).tables.items():
-        if name in needed and not columns_of(connection, name):
-            for sql in statements:
-                connection.execute(sql)
+    making = Making(manifest.schema)
+    for table in manifest.schema.tables:
+        if table.name in needed and not columns_of(connection, table.name):
+            making.make_table(connection, table.name)
 
 
 def stays(manifest: Manifest, table: str) -> bool:
     """Whether another table of the store stays as it is when the archive takes its place.
 
-    That is so where the archive never held it, by choice or because a memory program wrote it.
+    That is so where the archive never held it, by choice or because whoever wrote it knew of no other tables.
     """
-    return table in manifest.left_out or manifest.original
+    return table in manifest.left_out or manifest.original or manifest.schema is None
 
 
 def empty(connection: sqlite3.Connection, manifest: Manifest) -> None:
@@ -118,26 +133,44 @@ def empty(connection: sqlite3.Connection, manifest: Manifest) -> None:
 
 
 def restore_sequences(connection: sqlite3.Connection, manifest: Manifest) -> None:
-    """Let tables that never give out a row number twice go on where they were."""
+    """Let tables that never give out a row number twice go on where they were when the archive was made."""
+    for table, sequence in _sequences(connection, manifest):
+        if not stays(manifest, table.name):
+            _set_sequence(connection, table, sequence)
+
+
+def raise_sequences(connection: sqlite3.Connection, manifest: Manifest) -> None:
+    """Let such tables give out no row number that either the store or the archive's store has given out."""
+    for table, sequence in _sequences(connection, manifest):
+        if sequence > (table.sequence or 0):
+            _set_sequence(connection, table, sequence)
+
+
+def _sequences(connection: sqlite3.Connection, manifest: Manifest) -> Iterator[tuple[Table, int]]:
+    """Give the store's tables that count their row numbers, and how far the archive's had counted."""
     given = {table.name: table.sequence for table in (manifest.schema.tables if manifest.schema else ())}
     for table in describe(connection).tables:
-        if table.sequence is not None and (sequence := given.get(table.name)) is not None:
-            connection.execute("DELETE FROM main.sqlite_sequence WHERE name = ?", (table.name,))
-            connection.execute("INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)", (table.name, sequence))
+        if table.sequence is not None and (sequence := given.get(table.name)):
+            from_cell(sequence)
+            yield table, sequence
 
 
-def _other(table: Table | FullText) -> OtherTable:
+def _set_sequence(connection: sqlite3.Connection, table: Table, sequence: int) -> None:
+    connection.execute("DELETE FROM main.sqlite_sequence WHERE name = ?", (table.name,))
+    connection.execute("INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)", (table.name, sequence))
+
+
+def _other(table: Table | FullText, schema: Schema) -> OtherTable:
     columns = tuple(table.valued)
     if isinstance(table, FullText):
         return OtherTable(table.name, columns, ("rowid",), virtual=True)
-    # Under a column that is called so, SQLite's own row numbers cannot be had.
-    without_rowid = table.without_rowid or "rowid" in map(str.lower, columns)
+    # Under a name that a column has, SQLite's own row numbers cannot be had.
+    taken = {folded(column.name) for column in table.columns}
+    free = (name for name in ("rowid", "_rowid_", "oid") if name not in taken and not table.without_rowid)
     key = tuple(part.column for part in table.primary_key if part.column)
-    return OtherTable(table.name, columns, key, without_rowid)
-
-
-def _values(record: TableRow) -> tuple[SqlValue, ...]:
-    return tuple(from_cell(cell) if isinstance(cell, Exact) else cell for cell in record.values)
+    declared = list(declared_references(table, schema))
+    referring = frozenset(column for mine, _, _ in declared for column in mine)
+    return OtherTable(table.name, columns, key, next(free, ""), tuple(leads_nowhere(declared)), referring)
 
 
 def _alike(columns: tuple[str, ...], values: list[tuple[SqlValue, ...]]) -> Iterator[Rows]:

@@ -6,7 +6,7 @@ Nothing is known of what most of them hold. They are kept as they are, value by 
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
@@ -16,10 +16,11 @@ from ecm_agent.store.base import Oddity
 from ecm_agent.store.cells import lenient_text, to_cell
 from ecm_agent.store.describing import describe
 from ecm_agent.store.reading import row_name
-from ecm_agent.store.tokens import quoted
+from ecm_agent.store.schema import CHUNKS
+from ecm_agent.store.tokens import folded, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ecm_agent.model.manifest import Selection
     from ecm_agent.model.records import Cell
@@ -33,6 +34,10 @@ _UNDECLARED = {
     "index_vectors": (("id", "index_entries"),),
 }
 """References that the memory program relies on without declaring them: column, and the table whose `id` it is."""
+
+
+Reference: TypeAlias = tuple[list[str], str, list[str]]
+"""Columns of a table, the table they refer to, and that one's columns."""
 
 
 class _Part(NamedTuple):
@@ -59,7 +64,7 @@ class OtherTables:
         self._schema = describe(connection)
         self._projects = {table.name: column for table in self._schema.tables if (column := _project_column(table))}
         self.left_out: dict[str, int] = {}
-        """Tables whose rows are not in the export, or not all, and how many; those without rows are not listed."""
+        """Tables of which no rows are in the export, and how many they have; those without rows are not listed."""
         self._parts = list(self._selected())
 
     @property
@@ -127,17 +132,25 @@ class OtherTables:
         return " AND ".join(self._in_projects(table)) or None if isinstance(table, Table) else None
 
     def _in_projects(self, table: Table) -> Iterator[str]:
-        if column := self._projects.get(table.name):
-            yield f"t.{quoted(column)} {self._asked}"
+        """Give the conditions that a row `t` belongs to the projects: it says so, or refers to what does."""
+        unset = []
         for (column, *_), parent, (to, *_) in references(table, self._schema):
-            if parent == "chunks":
-                yield self._chunk(f"t.{quoted(column)}")
+            if parent == CHUNKS.name:
+                belongs = self._chunk(f"t.{quoted(column)}")
             elif parent in self._projects:
                 project = quoted(self._projects[parent])
-                yield (
+                belongs = (
                     f"EXISTS (SELECT 1 FROM main.{quoted(parent)} p WHERE p.{quoted(to)} = t.{quoted(column)} "  # noqa: S608 (quoted)
                     f"AND p.{project} {self._asked})"
                 )
+            else:
+                continue
+            unset.append(f"t.{quoted(column)} IS NULL")
+            yield f"({unset[-1]} OR {belongs})"
+        if project := self._projects.get(table.name, ""):
+            yield f"t.{quoted(project)} {self._asked}"
+        elif unset:
+            yield f"NOT ({' AND '.join(unset)})"
 
     def _count(self, name: str, where: str) -> int:
         sql = f"SELECT count(*) FROM main.{quoted(name)} t WHERE {where}"  # noqa: S608 (quoted)
@@ -151,15 +164,39 @@ class OtherTables:
             return 0
 
 
-def references(table: Table, schema: Schema) -> Iterator[tuple[list[str], str, list[str]]]:
-    """Give what a table refers to in a store, declared or not: its columns, the other table, and that one's columns."""
-    tables = {parent.name: parent for parent in schema.tables}
+def declared_references(table: Table, schema: Schema) -> Iterator[Reference]:
+    """Give the foreign keys of a table, save those that SQLite itself takes for a mistake."""
+    tables = {folded(parent.name): parent for parent in schema.tables}
     for key in table.foreign_keys:
-        if parent := tables.get(key.table):
-            yield key.columns, parent.name, key.to or [part.column for part in parent.primary_key if part.column]
-    for column, name in _UNDECLARED.get(table.name, ()):
-        if name in tables and column in table.written and "id" in tables[name].written:
+        if parent := tables.get(folded(key.table)):
+            to = key.to or [part.column for part in parent.primary_key if part.column]
+            if len(to) == len(key.columns) and _has(parent, to):
+                yield key.columns, parent.name, to
+
+
+def references(table: Table, schema: Schema, undeclared: Iterable[tuple[str, str]] = ()) -> Iterator[Reference]:
+    """Give what a table refers to in a store, declared or not.
+
+    `undeclared` names further columns, each with the table whose `id` it is.
+    """
+    yield from declared_references(table, schema)
+    tables = {parent.name: parent for parent in schema.tables}
+    for column, name in (*_UNDECLARED.get(table.name, ()), *undeclared):
+        if name in tables and _has(table, [column]) and _has(tables[name], ["id"]):
             yield [column], name, ["id"]
+
+
+def leads_nowhere(found: Iterable[Reference]) -> Iterator[str]:
+    """Give the conditions under which a row `t` refers to one that is not there."""
+    for columns, parent, to in found:
+        pairs = [(f"t.{quoted(mine)}", f"p.{quoted(theirs)}") for mine, theirs in zip(columns, to, strict=True)]
+        refers = " AND ".join(f"{mine} IS NOT NULL" for mine, _ in pairs)
+        met = " AND ".join(f"{theirs} = {mine}" for mine, theirs in pairs)
+        yield f"({refers} AND NOT EXISTS (SELECT 1 FROM main.{quoted(parent)} p WHERE {met}))"  # noqa: S608 (quoted)
+
+
+def _has(table: Table, columns: list[str]) -> bool:
+    return {folded(column.name) for column in table.columns} >= set(map(folded, columns))
 
 
 def _project_column(table: Table) -> str | None:

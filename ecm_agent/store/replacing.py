@@ -18,7 +18,7 @@ from ecm_agent.store.full_text import rebuild, triggers_aside
 from ecm_agent.store.generations import generation_of
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.other_rows import OtherRows
-from ecm_agent.store.other_tables import references
+from ecm_agent.store.other_tables import leads_nowhere, references
 from ecm_agent.store.reading import row_name
 from ecm_agent.store.schema import TABLES, VECTORS
 from ecm_agent.store.snapshot import schema_version
@@ -31,11 +31,10 @@ if TYPE_CHECKING:
 
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.model.records import Batch, RecordType
-    from ecm_agent.model.schema import Schema
     from ecm_agent.model.schema import Table as OtherTable
     from ecm_agent.store.schema import Table
 
-_STALE = {"ingestion_checkpoints": ((["last_chunk_id"], "chunks", ["id"]),)}
+_STALE = {"ingestion_checkpoints": (("last_chunk_id", "chunks"),)}
 """What is worse than missing once the chunk it names is gone: the program would skip the session for ever."""
 
 
@@ -96,10 +95,10 @@ def _drop_orphans(connection: sqlite3.Connection, manifest: Manifest) -> Dropped
     counts: Counter[str] = Counter()
     examples: list[Oddity] = []
     schema = describe(connection)
-    for table in schema.tables:
+    for table in _until_settled(schema.tables, counts):
         if table.name in MEMORY_TABLES or not other_rows.stays(manifest, table.name):
             continue
-        for condition in _leads_nowhere(table, schema):
+        for condition in leads_nowhere(references(table, schema, _STALE.get(table.name, ()))):
             name, first = quoted(table.name), quoted(table.columns[0].name)
             sql = f"SELECT t.{first} FROM main.{name} t WHERE {condition} LIMIT ?"  # noqa: S608 (quoted)
             named = connection.execute(sql, (EXAMPLES - len(examples),)).fetchall()
@@ -110,14 +109,12 @@ def _drop_orphans(connection: sqlite3.Connection, manifest: Manifest) -> Dropped
     return Dropped({name: count for name, count in counts.items() if count}, examples)
 
 
-def _leads_nowhere(table: OtherTable, schema: Schema) -> Iterator[str]:
-    """Give the conditions under which a row `t` refers to one that is not there."""
-    stale = [found for found in _STALE.get(table.name, ()) if set(found[0]) <= set(table.written)]
-    for columns, parent, to in (*references(table, schema), *stale):
-        pairs = [(f"t.{quoted(mine)}", f"p.{quoted(theirs)}") for mine, theirs in zip(columns, to, strict=True)]
-        refers = " AND ".join(f"{mine} IS NOT NULL" for mine, _ in pairs)
-        found = " AND ".join(f"{theirs} = {mine}" for mine, theirs in pairs)
-        yield f"{refers} AND NOT EXISTS (SELECT 1 FROM main.{quoted(parent)} p WHERE {found})"  # noqa: S608 (quoted)
+def _until_settled(tables: list[OtherTable], counts: Counter[str]) -> Iterator[OtherTable]:
+    """Give the tables again as long as something was deleted: what is gone may have been referred to in turn."""
+    before = -1
+    while before != counts.total():
+        before = counts.total()
+        yield from tables
 
 
 def _without(replaced: Replaced, dropped: Dropped) -> Replaced:

@@ -27,7 +27,7 @@ from ecm_agent.store.full_text import damaged, rebuild, triggers_aside
 from ecm_agent.store.generations import ECM
 from ecm_agent.store.merging.comparison import Comparison
 from ecm_agent.store.merging.merge import Merge
-from ecm_agent.store.other_rows import make_missing
+from ecm_agent.store.other_rows import make_missing, raise_sequences
 from ecm_agent.store.replacing import replace_all
 from ecm_agent.store.schema import TABLES
 from ecm_agent.store.snapshot import SqliteSnapshot, schema_version
@@ -99,18 +99,19 @@ class SqliteStore:
     ) -> Changes:
         if dry_run and not self.exists():
             return self.compare(manifest, batches)
-        founding, there = self._founding(manifest), self.exists()
+        founding = self._founding(manifest)
         with self._writable(founding) as connection, transaction(connection, keep=not dry_run):
             prepare()
             with triggers_aside(connection):
                 make_missing(connection, manifest, schema_version(connection))
                 changes = Merge(connection, manifest, on_conflict).run(batches)
                 if not (changes.none or dry_run):
+                    raise_sequences(connection, manifest)
                     rebuild(connection)
             if on_conflict == "fail" and not dry_run:
                 _refuse_conflicts(changes)
-            if changes.none and there:
-                connection.execute("ROLLBACK")  # not even the triggers were touched
+            if changes.none:
+                connection.execute("ROLLBACK")  # not even the triggers have been put aside
             return structs.replace(changes, not_made=founding.not_made)
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
@@ -134,12 +135,12 @@ class SqliteStore:
     def create(self, generation: Generation = ECM) -> None:
         if self.exists():
             raise EcmError(f"There is something at {self.path} already.", hint="Name another place with --store.")
-        with self._new(Foundation(generation.ddl, [], [])):
+        with self._new(Foundation(generation.ddl)):
             pass
 
     def _founding(self, manifest: Manifest) -> Foundation:
         """Say what the store is to be made of; of one that is there, nothing."""
-        return Foundation("", [], []) if self.exists() else foundation_for(manifest)
+        return Foundation() if self.exists() else foundation_for(manifest)
 
     def _connected(self, *, write: bool) -> AbstractContextManager[sqlite3.Connection]:
         return connect(self.path, write=write, encryption=self._encryption)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ class Token(NamedTuple):
 
     def is_word(self, *words: str) -> bool:
         """Whether this is one of these keywords (given in upper case)."""
-        return self.kind == "word" and self.text.upper() in words
+        return self.kind == "word" and self.text.isascii() and self.text.upper() in words
 
     def is_sign(self, *signs: str) -> bool:
         return self.kind == "sign" and self.text in signs
@@ -25,8 +26,8 @@ class Token(NamedTuple):
 
 _TOKEN = re.compile(
     r"""
-    (?P<blank>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))
-    |(?P<blob>[xX]'[0-9a-fA-F]*')
+    (?P<blank>[ \t\n\f\r]+|--[^\n]*|/\*.*?(?:\*/|\Z))
+    |(?P<blob>[xX]'(?:[0-9a-fA-F]{2})*')
     |(?P<text>'(?:[^']|'')*')
     |(?P<name>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])
     |(?P<number>0[xX][0-9a-fA-F]+|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
@@ -36,6 +37,14 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def folded(name: str) -> str:
+    """Give a name as SQLite compares it: without regard to case, where the letters are ASCII."""
+    return name.translate(_LOWER)
 
 
 def tokens(sql: str) -> list[Token]:
@@ -58,7 +67,7 @@ def _bare(kind: str, text: str) -> str:
 def plain(found: Sequence[Token]) -> list[tuple[str, str]]:
     """Give tokens in a form in which two statements that say the same are equal: names are alike, quoted or not."""
     return [
-        ("name", token.text.lower()) if token.kind in {"word", "name"} else (token.kind, token.text) for token in found
+        ("name", folded(token.text)) if token.kind in {"word", "name"} else (token.kind, token.text) for token in found
     ]
 
 

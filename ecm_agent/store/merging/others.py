@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     from ecm_agent.model.records import Batch
     from ecm_agent.store.base import Fate, OnConflict
     from ecm_agent.store.cells import SqlValue
+    from ecm_agent.store.merging.settling import Row
     from ecm_agent.store.merging.tally import Count
     from ecm_agent.store.other_rows import OtherTable
     from ecm_agent.store.writing import Rows
 
 _KNOWN = "temp.ecm_agent_known"
+_NOT_UNIQUE = frozenset(
+    (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID)
+)
+_UNIQUE = ["a value that must be unique"]
 _NOWHERE = "refers to a record that is neither in the archive nor in the store; dropped"
 
 
@@ -41,6 +46,15 @@ class _Found(NamedTuple):
     ours: tuple[SqlValue, ...] | None
 
 
+class _Moved(NamedTuple):
+    """A row of the store that was made to refer to another: its key, what it was, and what it was counted as."""
+
+    table: OtherTable
+    key: list[SqlValue]
+    was: Row
+    fate: Fate
+
+
 class Others:
     """The other tables of a store and of an archive. The connection reads TEXT of any bytes."""
 
@@ -48,11 +62,17 @@ class Others:
         self._connection = connection
         self._rows = OtherRows(connection, manifest)
         self._count = count
-        self._before = {name: _last_rowid(connection, table) for name, table in self._rows.tables.items()}
+        self._added: dict[str, str] = {}
+        """For each table that refers to others, the temporary table that names its new rows."""
+        self._moved: list[_Moved] = []
+        self._changes = 0
         self._matched: Counter[str] = Counter()
         self._listed: set[str] = set()
         self._manifest = manifest
-        self.changed = False
+
+    @property
+    def changed(self) -> bool:
+        return self._changes > 0
 
     @property
     def no_place(self) -> Counter[str]:
@@ -66,7 +86,7 @@ class Others:
                     added = self._add(table, rows, found.row)
                     self._count.add(table, None, "added" if added else "conflicts")
                     if not added:
-                        self._name_conflict(table, rows, found.row, ["a value that must be unique"])
+                        self._name_conflict(table, rows, found.row, _UNIQUE)
                 elif found.ours == found.row:
                     self._count.add(table, None, "skipped")
                 else:
@@ -87,16 +107,33 @@ class Others:
                     self._count.add(table, None, "removed", rows - self._matched[name])
 
     def drop_dangling(self) -> None:
-        """Drop the new rows that refer to what is neither in the store nor in the archive."""
-        for name, table in self._rows.tables.items():
-            if (before := self._before[name]) is None:
-                continue
-            sql = "SELECT DISTINCT rowid FROM pragma_foreign_key_check(?) WHERE rowid > ?"
-            delete = f"DELETE FROM main.{quoted(name)} WHERE rowid = ? RETURNING {quoted(table.key(table.columns))}"  # noqa: S608 (quoted)
-            for (rowid,) in self._connection.execute(sql, (name, before)).fetchall():
-                [(key,)] = self._connection.execute(delete, (rowid,)).fetchall()
-                self._count.change(table, None, "dropped", was="added")
-                self._count.name_dropped(Oddity(name, row_name(key), _NOWHERE))
+        """Drop the new rows that refer to what is neither in the store nor in the archive, and undo such changes."""
+        dropped = -1
+        while dropped:  # what is dropped may have been referred to in turn
+            dropped = sum(self._drop_new(self._rows.tables[name], new) for name, new in self._added.items())
+        for moved in self._moved:
+            where = _where(moved.table, moved.table.keyed, moved.key)
+            sql = f"SELECT 1 FROM main.{quoted(moved.table.name)} t WHERE {where} AND ({_nowhere(moved.table)})"  # noqa: S608 (quoted)
+            if self._connection.execute(sql, moved.key).fetchone():
+                self._update(moved.table, moved.key, moved.was)
+                self._changes -= 2
+                self._count.change(moved.table, None, "dropped", was=moved.fate)
+                self._count.name_dropped(Oddity(moved.table.name, ", ".join(map(row_name, moved.key)), _NOWHERE))
+
+    def _drop_new(self, table: OtherTable, new: str) -> int:
+        name, number = f"main.{quoted(table.name)}", ", ".join(map(quoted, table.identity))
+        same_row = " AND ".join(f"t.{quoted(column)} = n.c{place}" for place, column in enumerate(table.identity))
+        keys = ", ".join(f"t.{quoted(column)}" for column in table.keyed or table.identity)
+        sql = f"SELECT n.rowid, {keys} FROM {new} n JOIN {name} t ON {same_row} WHERE {_nowhere(table)}"  # noqa: S608 (quoted)
+        found = self._connection.execute(sql).fetchall()
+        noted_as = ", ".join(f"c{place}" for place in range(len(table.identity)))
+        for noted, *key in found:
+            sql = f"DELETE FROM {name} WHERE ({number}) = (SELECT {noted_as} FROM {new} WHERE rowid = ?)"  # noqa: S608 (quoted)
+            self._connection.execute(sql, (noted,))
+            self._changes -= 1
+            self._count.change(table, None, "dropped", was="added")
+            self._count.name_dropped(Oddity(table.name, ", ".join(map(row_name, key)), _NOWHERE))
+        return len(found)
 
     def _find(self, table: OtherTable, rows: Rows) -> Iterator[_Found]:
         find = self._by_key if table.keyed and set(table.keyed) <= set(rows.columns) else self._by_values
@@ -109,7 +146,7 @@ class Others:
         select = ", ".join(map(quoted, rows.columns))
         for row in rows.values:
             key = [row[place] for place in places]
-            where = _where(table.keyed, key)
+            where = _where(table, table.keyed, key)
             sql = f"SELECT {select} FROM main.{quoted(table.name)} WHERE {where}"  # noqa: S608 (quoted)
             yield _Found(row, self._connection.execute(sql, key).fetchone())
 
@@ -141,8 +178,24 @@ class Others:
             raise ArchiveInvalid(
                 f"The archive holds a row that cannot be stored: {table.name}, {_name(table, rows, row)}: {error}."
             ) from error
-        self.changed |= added
+        self._changes += added
+        if added and table.foreign_keys:
+            self._note_new(table, rows, row)
         return added
+
+    def _note_new(self, table: OtherTable, rows: Rows, row: tuple[SqlValue, ...]) -> None:
+        """Remember a new row of a table that refers to others."""
+        identity = table.identity
+        if table.name not in self._added:
+            self._added[table.name] = f"temp.ecm_agent_added_{len(self._added)}"
+            columns = ", ".join(f"c{place}" for place in range(len(identity)))
+            self._connection.execute(f"CREATE TABLE {self._added[table.name]} ({columns})")
+        new = self._added[table.name]
+        if table.row_number:
+            self._connection.execute(f"INSERT INTO {new} VALUES (last_insert_rowid())")  # noqa: S608 (ours)
+        elif set(identity) <= set(rows.columns):
+            key = [row[rows.columns.index(column)] for column in identity]
+            self._connection.execute(f"INSERT INTO {new} VALUES ({', '.join(map(place_for, key))})", key)  # noqa: S608 (ours)
 
     def _settle(
         self,
@@ -155,15 +208,33 @@ class Others:
         said = dict(zip(rows.columns, theirs, strict=True))
         had = dict(zip(rows.columns, ours, strict=True))
         settled = settle(rule_for(table.name), had, said, on_conflict)
+        fate, differing = settled.fate, settled.differing
         if settled.changes:
             key = [said[column] for column in table.keyed]
-            sets = ", ".join(f"{quoted(column)} = {place_for(value)}" for column, value in settled.changes.items())
-            sql = f"UPDATE main.{quoted(table.name)} SET {sets} WHERE {_where(table.keyed, key)}"  # noqa: S608 (quoted)
-            self._connection.execute(sql, (*settled.changes.values(), *key))
-            self.changed = True
-        self._count.add(table, None, settled.fate)
-        if settled.fate == "conflicts":
-            self._name_conflict(table, rows, theirs, settled.differing)
+            if not self._update(table, key, settled.changes):
+                fate, differing = "conflicts", _UNIQUE
+            elif not table.referring.isdisjoint(settled.changes):
+                self._moved.append(_Moved(table, key, {column: had[column] for column in settled.changes}, fate))
+        self._count.add(table, None, fate)
+        if fate == "conflicts":
+            self._name_conflict(table, rows, theirs, differing)
+
+    def _update(self, table: OtherTable, key: list[SqlValue], changes: Row) -> bool:
+        """Change a row; say whether that was possible, as for `_add`."""
+        sets = ", ".join(f"{quoted(column)} = {place_for(value)}" for column, value in changes.items())
+        # Whatever the table says is to be done on conflict, no other row gives way.
+        sql = f"UPDATE OR ABORT main.{quoted(table.name)} AS t SET {sets} WHERE {_where(table, table.keyed, key)}"  # noqa: S608 (quoted)
+        try:
+            self._connection.execute(sql, (*changes.values(), *key))
+        except sqlite3.IntegrityError as error:
+            if getattr(error, "sqlite_errorcode", 0) in _NOT_UNIQUE:
+                return False
+            name = ", ".join(map(row_name, key))
+            raise ArchiveInvalid(
+                f"The archive holds a row that cannot be stored: {table.name}, {name}: {error}."
+            ) from error
+        self._changes += 1
+        return True
 
     def _name_conflict(self, table: OtherTable, rows: Rows, row: tuple[SqlValue, ...], differing: list[str]) -> None:
         self._count.name_conflict(Conflict(table.section, _name(table, rows, row), differing))
@@ -176,23 +247,24 @@ def _fate(table: OtherTable, rows: Rows, found: _Found) -> Fate:
     return "skipped" if found.ours == found.row or same(rule_for(table.name), ours, theirs) else "updated"
 
 
-def _where(columns: Collection[str], values: Collection[SqlValue]) -> str:
+def _where(table: OtherTable, columns: Collection[str], values: Collection[SqlValue]) -> str:
+    """Give the condition that some columns have these values, as SQLite finds it fastest."""
+    same = "=" if table.virtual else "IS"
     pairs = zip(columns, values, strict=True)
-    return " AND ".join(f"{quoted(column)} IS {place_for(value)}" for column, value in pairs)
+    return " AND ".join(f"{quoted(column)} {same} {place_for(value)}" for column, value in pairs)
+
+
+def _nowhere(table: OtherTable) -> str:
+    return " OR ".join(table.foreign_keys)
 
 
 def _name(table: OtherTable, rows: Rows, row: tuple[SqlValue, ...]) -> str:
-    keyed = [column for column in table.keyed if column in rows.columns] or list(rows.columns[:1])
+    keyed = [column for column in table.keyed if column in rows.columns]
+    if not keyed:
+        return "one without a key"
     return ", ".join(row_name(row[rows.columns.index(column)]) for column in keyed)
 
 
 def _digest(row: tuple[SqlValue, ...]) -> bytes:
     """Tell rows apart by their values and the types of these."""
     return blake2b(repr([(type(value).__name__, value) for value in row]).encode(), digest_size=16).digest()
-
-
-def _last_rowid(connection: sqlite3.Connection, table: OtherTable) -> int | None:
-    """Give the highest row number of a table; `None` where rows have none."""
-    if table.without_rowid:
-        return None
-    return int(connection.execute(f"SELECT coalesce(max(rowid), 0) FROM main.{quoted(table.name)}").fetchone()[0])  # noqa: S608 (quoted)

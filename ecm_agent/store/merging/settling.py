@@ -45,10 +45,10 @@ class Rule:
     """How the rows of a table are settled. A column that is not named here is content.
 
     `key` tells which rows are one record; `clock` which of two rows is later, or `later`, a column of which the higher
-    value is. `joins` are bookkeeping: when something
-    was first or last seen, whoever is right about the content. While two edges agree on their `meaning` they are one
-    edge, and its `strength` is joined as well, unless one of them is later. A row without a clock of its own `follows`
-    another (a table, and the column that holds its id): whoever had the last word on that one has it on this.
+    value is. `joins` are bookkeeping: when something was first or last seen, whoever is right about the content.
+    While two edges agree on their `meaning` they are one edge, and its `strength` is joined as well, unless one of them
+    is later. A row without a clock of its own `follows` another (a table, and the column that holds its id): whoever
+    had the last word on that one has it on this.
     """
 
     table: Table | None
@@ -111,9 +111,9 @@ def _same(table: Table | None, column: str, one: SqlValue, other: SqlValue) -> b
 
 def _order(rule: Rule, ours: Row, theirs: Row) -> Order | None:
     """Say how the archive's row stands to the store's in time; `None` when nothing tells."""
-    if rule.later in theirs:
+    if rule.later and rule.later in theirs:
         return _order_of(theirs[rule.later], ours[rule.later])
-    if rule.clock not in theirs:
+    if not rule.clock or rule.clock not in theirs:
         return None
     one, other = _clock(theirs[rule.clock]), _clock(ours[rule.clock])
     return order(one, other) if one and other else None
@@ -130,7 +130,7 @@ def _order_of(one: SqlValue, other: SqlValue) -> Order | None:
 def _joins(rule: Rule, ours: Row, theirs: Row) -> dict[str, Callable[[SqlValue, SqlValue], SqlValue]]:
     """Give the joins for two rows; a clock that is none (the column holds something else) is content."""
     joins = {name: join for name, join in rule.joins.items() if name in theirs}
-    if rule.clock in theirs and None not in (_clock(ours[rule.clock]), _clock(theirs[rule.clock])):
+    if rule.clock and rule.clock in theirs and None not in (_clock(ours[rule.clock]), _clock(theirs[rule.clock])):
         joins[rule.clock] = _later_clock
     return joins
 
