@@ -30,7 +30,7 @@ from msgspec.structs import replace
 
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.model.manifest import Selection
-from ecm_agent.model.records import Chunk, Edge, Exact, Vector
+from ecm_agent.model.records import Chunk, Edge, Exact, TableRow, Vector
 from ecm_agent.store.generations import ECM
 from ecm_agent.store.schema import TABLES
 from ecm_agent.store.sqlite import SqliteStore
@@ -68,12 +68,16 @@ def query(store: SqliteStore, sql: str) -> list[tuple[object, ...]]:
         return database.execute(sql).fetchall()
 
 
-def test_other_tables_are_replaced_with_the_memory(store: SqliteStore) -> None:
-    """An archive that has nothing of the other tables empties them: the store is what the archive says."""
+def test_other_tables_stay_where_the_archive_knows_of_none(store: SqliteStore) -> None:
+    """An archive that does not say what its store was made of never held them: they are as they were."""
     execute(store.path, OTHER_TABLES, "INSERT INTO ingestion_checkpoints VALUES ('s', 1)")
     execute(store.path, """INSERT INTO "odd ""name" VALUES ('x')""")
+    before = rows_of(store.path)
     fill(store, [[chunk("n1")]])
-    assert contents(store) == [chunk("n1")]
+    after = rows_of(store.path)
+    assert [record for record in contents(store) if not isinstance(record, TableRow)] == [chunk("n1")]
+    for table in ("ingestion_checkpoints", 'odd "name'):
+        assert after[table] == before[table] != []
 
 
 def test_other_tables_come_back(store: SqliteStore) -> None:
