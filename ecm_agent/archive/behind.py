@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from ecm_agent.archive.container import Data
+
 _WAITING = 4
 """How many pieces may wait; a piece is a batch of records, a megabyte or two."""
 
@@ -23,7 +25,7 @@ class Behind:
     """A context in which work is done behind one's back; at its end all of it has been done, or given up."""
 
     def __init__(self) -> None:
-        self._work: SimpleQueue[tuple[Callable[[bytes], object], bytes] | None] = SimpleQueue()
+        self._work: SimpleQueue[tuple[Callable[[Data], object], Data] | None] = SimpleQueue()
         self._room = Semaphore(_WAITING)
         self._thread = Thread(target=self._run, name="archive")
         self._error: BaseException | None = None
@@ -40,7 +42,7 @@ class Behind:
         if not error:
             self._tell()
 
-    def do(self, work: Callable[[bytes], object], data: bytes) -> None:
+    def do(self, work: Callable[[Data], object], data: Data) -> None:
         """Hand over a piece of work. Raises what an earlier one raised."""
         self._room.acquire()
         self._tell()

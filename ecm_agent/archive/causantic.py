@@ -15,7 +15,7 @@ import msgspec
 from ecm_agent.archive.causantic_forms import Losses
 from ecm_agent.archive.causantic_records import Translator
 from ecm_agent.archive.compression import CompressedWriter
-from ecm_agent.archive.container import CAUSANTIC_MAGIC, ByteSink, Seal, SealedWriter
+from ecm_agent.archive.container import CAUSANTIC_MAGIC, ByteSink, Data, Seal, SealedWriter
 from ecm_agent.errors import EcmError
 from ecm_agent.model.manifest import CAUSANTIC
 from ecm_agent.model.records import Chunk, Cluster, Edge, Membership, Vector
@@ -93,7 +93,7 @@ class _Measured:
         self._sink = sink
         self._room = limit
 
-    def write(self, data: bytes, /) -> None:
+    def write(self, data: Data, /) -> None:
         self._room -= len(data)
         if self._room < 0:
             raise EcmError(

@@ -10,7 +10,7 @@ from ecm_agent.errors import ArchiveInvalid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ecm_agent.archive.container import ByteSink, ByteSource
+    from ecm_agent.archive.container import ByteSink, ByteSource, Data
 
 Compression: TypeAlias = Literal["none", "gzip", "zstd"]
 
@@ -24,7 +24,7 @@ _ZSTD_LEVEL = 3
 class Compressor(Protocol):
     """What both libraries' incremental compressors offer."""
 
-    def compress(self, data: bytes, /) -> bytes: ...
+    def compress(self, data: Data, /) -> bytes: ...
 
     def flush(self) -> bytes: ...
 
@@ -36,7 +36,7 @@ class CompressedWriter:
         self._sink = sink
         self._compressor = _compressor(compression)
 
-    def write(self, data: bytes, /) -> None:
+    def write(self, data: Data, /) -> None:
         self._sink.write(self._compressor.compress(data))
 
     def finish(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, TypeAlias
 
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, EcmError
 
@@ -44,10 +44,13 @@ class ByteSource(Protocol):
         """Give up to `size` bytes, fewer only at the end, none after it."""
 
 
+Data: TypeAlias = "bytes | memoryview"
+
+
 class ByteSink(Protocol):
     """Anything bytes can be written to."""
 
-    def write(self, data: bytes, /) -> object:
+    def write(self, data: Data, /) -> object:
         """Take all of `data`."""
 
 
@@ -74,7 +77,7 @@ class SealedWriter:
         self._encryptor = _encryptor(seal)
         file.write(magic + seal.salt + seal.nonce + bytes(TAG_BYTES))
 
-    def write(self, data: bytes, /) -> None:
+    def write(self, data: Data, /) -> None:
         """Raise `EcmError` once the archive would pass what AES-GCM can seal in one message."""
         self._room -= len(data)
         if self._room < 0:

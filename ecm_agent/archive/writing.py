@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ecm_agent.archive.behind import Behind
-    from ecm_agent.archive.container import ByteSink
+    from ecm_agent.archive.container import ByteSink, Data
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -57,15 +57,19 @@ def _metadata(manifest: Manifest) -> bytes:
 def _write_section(sink: ByteSink, section: str, batches: Iterable[Batch], behind: Behind) -> tuple[int, hashlib._Hash]:
     digest, written = hashlib.sha256(), 0
     behind.do(sink.write, b',\n"%s":[\n' % section.encode())
+
+    def put(lines: Data) -> None:
+        digest.update(lines)
+        sink.write(lines)
+
     for batch in batches:
-        # A JSON string holds no raw line feed, so every line feed here ends a record.
-        lines = _ENCODER.encode_lines(batch).replace(b"\n", b",\n")[:-2]
-        lines = b",\n" + lines if written else lines
-        behind.do(digest.update, lines)
-        behind.do(sink.write, lines)
+        if written:
+            behind.do(put, b",\n")
+        # A JSON string holds no raw line feed, so every line feed here ends a record. The last comma is left out.
+        lines = _ENCODER.encode_lines(batch).replace(b"\n", b",\n")
+        behind.do(put, memoryview(lines)[:-2])
         written += len(batch)
     if written:
-        behind.do(digest.update, b"\n")
-        behind.do(sink.write, b"\n")
+        behind.do(put, b"\n")
     behind.do(sink.write, b"]")
     return written, digest
