@@ -11,7 +11,7 @@ from ecm_agent.archive.behind import Behind
 
 def test_work_is_done_in_order_and_to_the_end() -> None:
     """When the context has ended everything has been done, one piece after the other."""
-    done: list[bytes] = []
+    done: list[bytes | memoryview] = []
     with Behind() as behind:
         for number in range(100):
             behind.do(done.append, b"%d" % number)
@@ -20,7 +20,7 @@ def test_work_is_done_in_order_and_to_the_end() -> None:
 
 def test_waiting_waits_for_all_of_it() -> None:
     """What was handed over before has been done after."""
-    done: list[bytes] = []
+    done: list[bytes | memoryview] = []
     with Behind() as behind:
         for _ in range(3):
             behind.do(done.append, b"x")
@@ -30,9 +30,9 @@ def test_waiting_waits_for_all_of_it() -> None:
 
 def test_an_error_comes_back_and_ends_the_work() -> None:
     """Whoever hands over next hears of it, and nothing that came after it was done."""
-    done: list[bytes] = []
+    done: list[bytes | memoryview] = []
 
-    def fail(data: bytes) -> None:
+    def fail(data: bytes | memoryview) -> None:
         raise OSError(28, "No space left on device", data)
 
     def work() -> None:
@@ -49,7 +49,7 @@ def test_an_error_comes_back_and_ends_the_work() -> None:
 def test_an_error_of_the_last_piece_is_not_lost() -> None:
     """It comes at the end of the context, where nothing more is handed over."""
 
-    def fail(_data: bytes) -> None:
+    def fail(_data: bytes | memoryview) -> None:
         raise ValueError("the last")
 
     with pytest.raises(ValueError, match="the last"), Behind() as behind:
@@ -58,11 +58,11 @@ def test_an_error_of_the_last_piece_is_not_lost() -> None:
 
 def test_an_interruption_gives_up_what_waits() -> None:
     """The thread is gone afterwards, and what had not begun is not done."""
-    done: list[bytes] = []
+    done: list[bytes | memoryview] = []
     go = Event()
     threads = active_count()
 
-    def slow(data: bytes) -> None:
+    def slow(data: bytes | memoryview) -> None:
         go.wait(10)
         done.append(data)
 
@@ -85,7 +85,7 @@ def test_only_a_few_pieces_wait() -> None:
     with Behind() as behind:
         behind.do(lambda _data: go.wait(10), b"")
 
-        def watch(data: bytes) -> None:
+        def watch(data: bytes | memoryview) -> None:
             handed.append(data)
             if len(handed) == 1:
                 assert behind._work.qsize() <= 4

@@ -132,7 +132,6 @@ NOT_MADE = (
     "check of table notes",
     "index notes_x",
     "table sqlite_x",
-    "table typed",
     "virtual table seen",
 )
 
