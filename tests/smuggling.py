@@ -122,6 +122,11 @@ def _no_content(document: Document) -> None:
     chunks["columns"] = [column for column in chunks["columns"] if column["name"] != "content"]
 
 
+def _shadowed(document: Document) -> None:
+    chunks = next(table for table in document["metadata"]["schema"]["tables"] if table["name"] == "chunks")
+    chunks["columns"].append({"name": "rowid", "type": "TEXT"})
+
+
 def _first(document: Document) -> Any:  # noqa: ANN401 (JSON)
     return _notes(document)["columns"][1]
 
@@ -193,12 +198,7 @@ ATTEMPTS: dict[str, Callable[[Document], None]] = {
     "chunks that check": _chunks(checks=["0"]),
     "chunks under a lock": _chunks(indexes=[{"parts": [{"column": "content"}], "unique": True}]),
     "chunks without content": _no_content,
-    "chunks with a rowid": lambda document: (
-        _chunks()(document)
-        or next(table for table in document["metadata"]["schema"]["tables"] if table["name"] == "chunks")[
-            "columns"
-        ].append({"name": "rowid", "type": "TEXT"})
-    ),
+    "chunks with a rowid": _shadowed,
     "no tables": _set(_schema, "tables", []),
     "no schema": lambda document: document["metadata"].pop("schema"),
 }

@@ -20,7 +20,7 @@ from ecm_agent.store.schema import CHUNKS
 from ecm_agent.store.tokens import folded, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ecm_agent.model.manifest import Selection
     from ecm_agent.model.records import Cell
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _BATCH_ROWS, _BATCH_BYTES = 512, 1 << 22
 _PROJECT = ("session_slug", "project_slug")
 _EMBEDDED = frozenset(("embedding", "model_blob"))
+NAMELESS = "one without a key"
+"""What a row is called that has no key."""
+
 _UNDECLARED = {
     "index_entry_chunks": (("index_entry_id", "index_entries"), ("chunk_id", "chunks")),
     "index_vectors": (("id", "index_entries"),),
@@ -210,6 +213,13 @@ def _select(part: _Part) -> str:
     return f"SELECT {columns} FROM main.{quoted(part.table.name)} t {scan}WHERE {part.where}"  # noqa: S608 (quoted)
 
 
+def name_of(table: Table | FullText, row: Sequence[SqlValue]) -> str:
+    """Name a row by its key; without one, by none: any other value is somebody's memory."""
+    key = ["rowid"] if isinstance(table, FullText) else [part.column for part in table.primary_key]
+    places = [place for place, column in enumerate(table.valued) if column in key]
+    return ", ".join(row_name(row[place]) for place in places) or NAMELESS
+
+
 def _record(table: Table | FullText, row: tuple[SqlValue, ...], oddities: list[Oddity]) -> TableRow:
     values: list[Cell] = list(map(to_cell, row))
     odd = [
@@ -219,5 +229,5 @@ def _record(table: Table | FullText, row: tuple[SqlValue, ...], oddities: list[O
     ]
     if odd:
         found = f"{', '.join(odd)} cannot be said in plain JSON; kept exactly"
-        oddities.append(Oddity(table.name, row_name(row[0]), found))
+        oddities.append(Oddity(table.name, name_of(table, row), found))
     return TableRow(table=table.name, values=values)

@@ -18,8 +18,7 @@ from ecm_agent.store.full_text import rebuild, triggers_aside
 from ecm_agent.store.generations import generation_of
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.other_rows import OtherRows
-from ecm_agent.store.other_tables import leads_nowhere, references
-from ecm_agent.store.reading import row_name
+from ecm_agent.store.other_tables import leads_nowhere, name_of, references
 from ecm_agent.store.schema import TABLES, VECTORS
 from ecm_agent.store.snapshot import schema_version
 from ecm_agent.store.tokens import quoted
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from ecm_agent.model.schema import Table as OtherTable
     from ecm_agent.store.schema import Table
 
+_GONE = "refers to a record that is gone; dropped"
 _STALE = {"ingestion_checkpoints": (("last_chunk_id", "chunks"),)}
 """What is worse than missing once the chunk it names is gone: the program would skip the session for ever."""
 
@@ -99,12 +99,10 @@ def _drop_orphans(connection: sqlite3.Connection, manifest: Manifest) -> Dropped
         if table.name in MEMORY_TABLES or not other_rows.stays(manifest, table.name):
             continue
         for condition in leads_nowhere(references(table, schema, _STALE.get(table.name, ()))):
-            name, first = quoted(table.name), quoted(table.columns[0].name)
-            sql = f"SELECT t.{first} FROM main.{name} t WHERE {condition} LIMIT ?"  # noqa: S608 (quoted)
+            name, columns = quoted(table.name), ", ".join(f"t.{quoted(column)}" for column in table.valued)
+            sql = f"SELECT {columns} FROM main.{name} t WHERE {condition} LIMIT ?"  # noqa: S608 (quoted)
             named = connection.execute(sql, (EXAMPLES - len(examples),)).fetchall()
-            examples += [
-                Oddity(table.name, row_name(key), "refers to a record that is gone; dropped") for (key,) in named
-            ]
+            examples += [Oddity(table.name, name_of(table, row), _GONE) for row in named]
             counts[table.name] += connection.execute(f"DELETE FROM main.{name} AS t WHERE {condition}").rowcount  # noqa: S608 (quoted)
     return Dropped({name: count for name, count in counts.items() if count}, examples)
 

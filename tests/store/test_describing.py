@@ -72,10 +72,14 @@ def test_names_in_double_quotes_that_are_no_columns_are_texts() -> None:
         ("a INTEGER PRIMARY KEY DESC", [Part("a", descending=True)], False, None),
         ("a INTEGER, PRIMARY KEY (a DESC)", [Part("a")], True, None),
         ("a INT PRIMARY KEY", [Part("a")], False, None),
-        ("a TEXT COLLATE NOCASE, b, PRIMARY KEY (b DESC, a)", [Part("b", descending=True), Part("a", collation="NOCASE")],
-         False, None),
+        (
+            "a TEXT COLLATE NOCASE, b, PRIMARY KEY (b DESC, a)",
+            [Part("b", descending=True), Part("a", collation="NOCASE")],
+            False,
+            None,
+        ),
     ],
-)  # fmt: skip
+)
 def test_keys_say_whether_they_are_the_row_number(
     sql: str, key: list[Part], row_number: bool, sequence: int | None
 ) -> None:

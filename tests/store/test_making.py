@@ -13,35 +13,94 @@ from ecm_agent.store.describing import describe
 from ecm_agent.store.making import Making
 
 REAL = [
-    "CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, b)",
-    "CREATE TABLE a (id INTEGER PRIMARY KEY DESC, b)",
-    "CREATE TABLE a (id INTEGER, b, PRIMARY KEY (id DESC))",
-    "CREATE TABLE a (id INT PRIMARY KEY, b)",
-    "CREATE TABLE a (k TEXT COLLATE NOCASE, b INT, PRIMARY KEY (k, b DESC)) WITHOUT ROWID",
-    "CREATE TABLE a (k TEXT PRIMARY KEY COLLATE RTRIM, b ANY) STRICT, WITHOUT ROWID",
-    "CREATE TABLE a (x, y, PRIMARY KEY (x, y, x)) WITHOUT ROWID",
-    "CREATE TABLE a (x TEXT PRIMARY KEY UNIQUE, y UNIQUE, UNIQUE (y), UNIQUE (x, y))",
-    "CREATE TABLE a (x INT, y INT GENERATED ALWAYS AS (x*2) VIRTUAL, z as (x || 'a;b') stored NOT NULL)",
-    "CREATE TABLE a (x INT CHECK (x > 0 AND x < 10), y DEFAULT 'it''s', CONSTRAINT c CHECK (length(y) < 5), UNIQUE (y))",
-    "CREATE TABLE a (id TEXT PRIMARY KEY NOT NULL, x INT NOT NULL DEFAULT 0 CHECK (x >= 0) UNIQUE)",
-    "CREATE TABLE a (x CHECK (CASE WHEN x BETWEEN 1 AND 3 THEN 1 ELSE x IN (7, 8) END), j CHECK (json_valid(j)))",
-    "CREATE TABLE a (l CHECK (l LIKE 'a!%' ESCAPE '!' OR l GLOB '*x*'), c CHECK (CAST(c AS INT) = c))",
-    "CREATE TABLE p (a, b, PRIMARY KEY (a, b)); CREATE TABLE c (a, b, d REFERENCES c ON DELETE SET NULL "
-    "ON UPDATE CASCADE, FOREIGN KEY (a, b) REFERENCES p ON DELETE CASCADE, FOREIGN KEY (b, a) REFERENCES nowhere (b, a))",
-    "CREATE TABLE a (x, y); CREATE UNIQUE INDEX i ON a (lower(x) COLLATE NOCASE DESC, y DESC) WHERE y <> \"done\"; "
-    "CREATE INDEX j ON a (y COLLATE RTRIM)",
-    "CREATE TABLE a (a DEFAULT 1, b DEFAULT -1.5e-3, c DEFAULT 'x', d DEFAULT \"x y\", e DEFAULT hello, f DEFAULT NULL, "
-    "g DEFAULT CURRENT_TIMESTAMP, h DEFAULT (datetime('now', '-1 day')), i DEFAULT x'00ff', j DEFAULT true)",
-    "CREATE TABLE a (a DEFAULT text, b DEFAULT (lower(hex(randomblob(16)))), c DEFAULT (1 + 2 * (3 - 4)), d DEFAULT 0x1F)",
-    'CREATE TABLE "select" ("from" TEXT, "a b" INT, "q""uote" REAL, [br], `tick`, \'text\', "日本" DEFAULT \'値\', "")',
-    "CREATE TABLE Ünï (é INT CHECK (é > 0), É INT CHECK (É > 1), a INT CHECK (A > 0 AND \"A\" < 3))",
-    "CREATE TABLE a (x VARCHAR(255), y DECIMAL(10, 2), z DOUBLE PRECISION, u VARCHAR ( 10 ), t 'it''s', v \"CHECK(0)\")",
-    "CREATE TABLE a (x -- the x; really\n, y /* ( */ INT)",
-    "CREATE TABLE a AS SELECT 1 AS x, 'a' AS y",
-    'CREATE TABLE "t(1)" ("c(2)" INT, c3 INT); CREATE INDEX "i(3)" ON "t(1)" ("c(2)" + 1)',
-    "CREATE VIRTUAL TABLE f USING fts5(x, \"y z\", detail = column, prefix='2 3', columnsize=0)",
-    "CREATE TABLE a (id INTEGER PRIMARY KEY, x); CREATE VIRTUAL TABLE f USING fts5(x, content='a', content_rowid='id')",
-]  # fmt: skip
+    """
+CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, b)
+""",
+    """
+CREATE TABLE a (id INTEGER PRIMARY KEY DESC, b)
+""",
+    """
+CREATE TABLE a (id INTEGER, b, PRIMARY KEY (id DESC))
+""",
+    """
+CREATE TABLE a (id INT PRIMARY KEY, b)
+""",
+    """
+CREATE TABLE a (k TEXT COLLATE NOCASE, b INT, PRIMARY KEY (k, b DESC)) WITHOUT ROWID
+""",
+    """
+CREATE TABLE a (k TEXT PRIMARY KEY COLLATE RTRIM, b ANY) STRICT, WITHOUT ROWID
+""",
+    """
+CREATE TABLE a (x, y, PRIMARY KEY (x, y, x)) WITHOUT ROWID
+""",
+    """
+CREATE TABLE a (x TEXT PRIMARY KEY UNIQUE, y UNIQUE, UNIQUE (y), UNIQUE (x, y))
+""",
+    """
+CREATE TABLE a (x INT, y INT GENERATED ALWAYS AS (x*2) VIRTUAL, z as (x || 'a;b') stored NOT NULL)
+""",
+    """
+CREATE TABLE a (x INT CHECK (x > 0 AND x < 10), y DEFAULT 'it''s',
+  CONSTRAINT c CHECK (length(y) < 5), UNIQUE (y))
+""",
+    """
+CREATE TABLE a (id TEXT PRIMARY KEY NOT NULL, x INT NOT NULL DEFAULT 0 CHECK (x >= 0) UNIQUE)
+""",
+    """
+CREATE TABLE a (x CHECK (CASE WHEN x BETWEEN 1 AND 3 THEN 1 ELSE x IN (7, 8) END), j CHECK (json_valid(j)))
+""",
+    """
+CREATE TABLE a (l CHECK (l LIKE 'a!%' ESCAPE '!' OR l GLOB '*x*'), c CHECK (CAST(c AS INT) = c))
+""",
+    """
+CREATE TABLE p (a, b, PRIMARY KEY (a, b));
+CREATE TABLE c (a, b, d REFERENCES c ON DELETE SET NULL ON UPDATE CASCADE,
+  FOREIGN KEY (a, b) REFERENCES p ON DELETE CASCADE,
+  FOREIGN KEY (b, a) REFERENCES nowhere (b, a))
+""",
+    """
+CREATE TABLE a (x, y);
+CREATE UNIQUE INDEX i ON a (lower(x) COLLATE NOCASE DESC, y DESC) WHERE y <> "done";
+CREATE INDEX j ON a (y COLLATE RTRIM)
+""",
+    """
+CREATE TABLE a (a DEFAULT 1, b DEFAULT -1.5e-3, c DEFAULT 'x',
+  d DEFAULT "x y", e DEFAULT hello, f DEFAULT NULL,
+  g DEFAULT CURRENT_TIMESTAMP, h DEFAULT (datetime('now', '-1 day')), i DEFAULT x'00ff', j DEFAULT true)
+""",
+    """
+CREATE TABLE a (a DEFAULT text, b DEFAULT (lower(hex(randomblob(16)))), c DEFAULT (1 + 2 * (3 - 4)),
+  d DEFAULT 0x1F)
+""",
+    """
+CREATE TABLE "select" ("from" TEXT, "a b" INT, "q""uote" REAL, [br], `tick`, 'text', "日本" DEFAULT '値', "")
+""",
+    """
+CREATE TABLE Ünï (é INT CHECK (é > 0), É INT CHECK (É > 1), a INT CHECK (A > 0 AND "A" < 3))
+""",
+    """
+CREATE TABLE a (x VARCHAR(255), y DECIMAL(10, 2), z DOUBLE PRECISION, u VARCHAR ( 10 ), t 'it''s', v "CHECK(0)")
+""",
+    """
+CREATE TABLE a (x -- the x; really
+, y /* ( */ INT)
+""",
+    """
+CREATE TABLE a AS SELECT 1 AS x, 'a' AS y
+""",
+    """
+CREATE TABLE "t(1)" ("c(2)" INT, c3 INT);
+CREATE INDEX "i(3)" ON "t(1)" ("c(2)" + 1)
+""",
+    """
+CREATE VIRTUAL TABLE f USING fts5(x, "y z", detail = column, prefix='2 3', columnsize=0)
+""",
+    """
+CREATE TABLE a (id INTEGER PRIMARY KEY, x);
+CREATE VIRTUAL TABLE f USING fts5(x, content='a', content_rowid='id')
+""",
+]
 
 
 def made(schema: Schema) -> tuple[Schema, list[str]]:

@@ -150,7 +150,8 @@ def test_a_value_that_must_be_unique_replaces_nothing(replaces: str, tmp_path: P
 
 REFERRING = """
 CREATE TABLE p (id TEXT PRIMARY KEY, up TEXT REFERENCES p);
-CREATE TABLE by_number (k INTEGER PRIMARY KEY, chunk TEXT REFERENCES chunks (id) ON DELETE CASCADE, p TEXT REFERENCES p);
+CREATE TABLE by_number (k INTEGER PRIMARY KEY, chunk TEXT REFERENCES chunks (id) ON DELETE CASCADE,
+  p TEXT REFERENCES p);
 CREATE TABLE by_key (chunk TEXT REFERENCES chunks ON DELETE CASCADE, p TEXT REFERENCES P (ID), PRIMARY KEY (chunk, p))
   WITHOUT ROWID;
 CREATE TABLE by_none (chunk TEXT REFERENCES chunks, rowid);

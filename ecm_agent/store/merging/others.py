@@ -16,6 +16,7 @@ from ecm_agent.store.base import Conflict, Oddity
 from ecm_agent.store.inserting import insertion, place_for
 from ecm_agent.store.merging.settling import rule_for, same, settle
 from ecm_agent.store.other_rows import OtherRows, stays
+from ecm_agent.store.other_tables import NAMELESS
 from ecm_agent.store.reading import row_name
 from ecm_agent.store.tokens import quoted
 
@@ -261,7 +262,7 @@ def _nowhere(table: OtherTable) -> str:
 def _name(table: OtherTable, rows: Rows, row: tuple[SqlValue, ...]) -> str:
     keyed = [column for column in table.keyed if column in rows.columns]
     if not keyed:
-        return "one without a key"
+        return NAMELESS
     return ", ".join(row_name(row[rows.columns.index(column)]) for column in keyed)
 
 
