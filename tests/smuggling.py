@@ -71,15 +71,15 @@ def honest(path: Path) -> Document:
     return document
 
 
-def _notes(document: Document) -> Any:  # noqa: ANN401 (JSON)
+def _notes(document: Document) -> Any:  # noqa: ANN401 (any JSON)
     return next(table for table in document["metadata"]["schema"]["tables"] if table["name"] == "notes")
 
 
-def _index(document: Document) -> Any:  # noqa: ANN401 (JSON)
+def _index(document: Document) -> Any:  # noqa: ANN401 (any JSON)
     return document["metadata"]["schema"]["fullTexts"][0]
 
 
-def _set(place: Callable[[Document], Any], key: Any, value: Any) -> Callable[[Document], None]:  # noqa: ANN401 (JSON)
+def _set(place: Callable[[Document], Any], key: Any, value: Any) -> Callable[[Document], None]:  # noqa: ANN401 (any JSON)
     def change(document: Document) -> None:
         place(document)[key] = value
 
@@ -109,7 +109,7 @@ def _many_columns(document: Document) -> None:
     document["metadata"]["rowCount"] = len(document["rows"])
 
 
-def _chunks(**changes: Any) -> Callable[[Document], None]:  # noqa: ANN401 (JSON)
+def _chunks(**changes: Any) -> Callable[[Document], None]:  # noqa: ANN401 (any JSON)
     def change(document: Document) -> None:
         chunks = next(table for table in document["metadata"]["schema"]["tables"] if table["name"] == "chunks")
         chunks.update(changes)
@@ -127,15 +127,15 @@ def _shadowed(document: Document) -> None:
     chunks["columns"].append({"name": "rowid", "type": "TEXT"})
 
 
-def _first(document: Document) -> Any:  # noqa: ANN401 (JSON)
+def _first(document: Document) -> Any:  # noqa: ANN401 (any JSON)
     return _notes(document)["columns"][1]
 
 
-def _row(document: Document) -> Any:  # noqa: ANN401 (JSON)
+def _row(document: Document) -> Any:  # noqa: ANN401 (any JSON)
     return next(row for row in document["rows"] if row["table"] == "notes")
 
 
-def _schema(document: Document) -> Any:  # noqa: ANN401 (JSON)
+def _schema(document: Document) -> Any:  # noqa: ANN401 (any JSON)
     return document["metadata"]["schema"]
 
 

@@ -135,9 +135,9 @@ def _made(connection: sqlite3.Connection, statements: Iterable[str]) -> bool:
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _REFUSALS:
             raise
         connection.execute("ROLLBACK TO making")
-        return False
-    finally:
         connection.execute("RELEASE making")
+        return False
+    connection.execute("RELEASE making")
     return True
 
 
