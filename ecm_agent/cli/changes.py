@@ -37,14 +37,15 @@ def restored(source: str, store: Path, result: Restored, config: Path | None) ->
         yield f"  the archive is redacted: {redacted(result.manifest)}"
     if result.changes:
         if result.changes.none and not result.dry_run:
-            yield "  The store knew all of it already: nothing was changed."
+            knew = not (result.partial or result.changes.total("conflicts"))
+            yield "  The store knew all of it already: nothing was changed." if knew else "  Nothing was changed."
         yield from _changes(result.changes, merge=result.merge)
     if result.replaced:
         yield from _dropped(result.replaced.dropped.examples, result.dropped)
     for place, values in sorted(result.no_place.items()):
         yield f"  left out: {counted(values, 'values')} of {place}, for which the store has no place"
     for what in result.not_made:
-        yield f"  not made: {what}, which the archive only describes (its SQL: {program()} inspect --json)"
+        yield f"  not made: {what}, which the archive only describes (its SQL: {program()} inspect FILE --json)"
     for section, records in sorted(result.unread.items()):
         yield f"  left out: {counted(records, 'records')} of section {section!r}, which this version does not know"
     if result.new:

@@ -20,6 +20,9 @@ INTERRUPTED = 130
 PARTIAL = 3
 """Exit code of a command that finished, but not everything."""
 
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+"""What a name in somebody else's archive must not say to a terminal, and how it is shown instead."""
+
 
 def exit_code_of(codes: list[int]) -> int:
     """Give the first failure's code when everything failed, "partial" when some things went well, 0 when all did.
@@ -33,6 +36,11 @@ def exit_code_of(codes: list[int]) -> int:
     return PARTIAL if {0, PARTIAL} & set(codes) else codes[0]
 
 
+def _harmless(text: str) -> str:
+    """Show control characters instead of sending them."""
+    return text.translate(_CONTROLS)
+
+
 class Screen:
     """Results go to stdout, everything else to stderr; with `json` every result is one object on one line."""
 
@@ -42,13 +50,13 @@ class Screen:
     def say(self, *lines: str) -> None:
         """Print lines for people; with --json they are left out."""
         if lines and not self.json:
-            print(*lines, sep="\n")  # noqa: T201 (the face prints)
+            print(*map(_harmless, lines), sep="\n")  # noqa: T201 (the face prints)
 
     def warn(self, text: str) -> None:
         if self.json:
             self.emit("warning", {"message": text})
         else:
-            print(f"warning: {text}", file=sys.stderr)  # noqa: T201 (the face prints)
+            print(f"warning: {_harmless(text)}", file=sys.stderr)  # noqa: T201 (the face prints)
 
     def emit(self, message_type: str, body: Mapping[str, object]) -> None:
         """Print an object for programs; without --json nothing."""
@@ -77,9 +85,9 @@ class Screen:
         body = {"code": error.exit_code, "kind": error.kind, "message": error.message, "hint": error.hint}
         self.emit("exit_error", body)
         if not self.json:
-            print(f"ecm-agent: {error.message}", file=sys.stderr)  # noqa: T201 (the face prints)
+            print(f"ecm-agent: {_harmless(error.message)}", file=sys.stderr)  # noqa: T201 (the face prints)
             if error.hint:
-                print(f"hint: {error.hint}", file=sys.stderr)  # noqa: T201 (the face prints)
+                print(f"hint: {_harmless(error.hint)}", file=sys.stderr)  # noqa: T201 (the face prints)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

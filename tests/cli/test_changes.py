@@ -73,6 +73,22 @@ def test_a_merge_is_told_by_section_and_by_project() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (Changes([Tally("chunks", "", skipped=1)], [], [], {}, none=True), "The store knew all of it already: nothing"),
+        (Changes([Tally("chunks", None, conflicts=1)], [], [], {}, none=True), "Nothing"),
+        (Changes([Tally("edges", None, dropped=1)], [], [], {}, none=True), "Nothing"),
+        (Changes([Tally("chunks", None, skipped=1)], [], [], {"chunks.mood": 1}, none=True), "Nothing"),
+    ],
+    ids=["known", "conflict", "dropped", "no place"],
+)
+def test_a_store_is_said_to_know_only_what_it_holds(changes: Changes, said: str) -> None:
+    """A merge that changes nothing says that the store knew it all only where nothing differs or is left out."""
+    result = Restored(MANIFEST, merge=True, dry_run=False, chunks_before=3, changes=changes)
+    assert list(restored("m.ecm", Path("m.db"), result, None))[1] == f"  {said} was changed."
+
+
 def test_what_is_not_named_is_counted() -> None:
     """Where there are more conflicts and dropped records than are named, the report says how many more."""
     tallies = [Tally("chunks", None, conflicts=3), Tally("edges", None, dropped=2)]

@@ -48,6 +48,19 @@ def test_a_mistake_of_our_own_is_not_hidden() -> None:
         raise ZeroDivisionError
 
 
+def test_names_say_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters, as a name in an archive may hold, are shown and not sent; lines and tabs stay."""
+    name = "evil\x1b]0;title\x07\r\x9b2J\x7f"
+    out = Screen(json=False)
+    out.say(f"a\t{name}\nb")
+    out.warn(name)
+    out.fail(EcmError(name, hint=name))
+    shown = r"evil\x1b]0;title\x07\x0d\x9b2J\x7f"
+    said, err = capsys.readouterr()
+    assert said == f"a\t{shown}\nb\n"
+    assert err == f"warning: {shown}\necm-agent: {shown}\nhint: {shown}\n"
+
+
 def test_text_and_objects_never_mix(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json only objects are printed, warnings among them; without it only lines, warnings on stderr."""
 
