@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import contenders as c
@@ -146,7 +147,11 @@ def _megabytes(size: float) -> str:
 
 def plot(everything: list[Results], file: Path) -> None:
     """Draw time and memory against the number of chunks, both scales logarithmic, one curve for each command."""
-    plt = drawing()
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
     figure, (times, memories) = plt.subplots(1, 2, figsize=(13, 5.5), layout="constrained")
     for form, style in (("many", "-"), ("real", "--")):
         found = sorted((one for one in everything if one.size and one.size.form == form), key=_chunks)
@@ -165,16 +170,13 @@ def plot(everything: list[Results], file: Path) -> None:
     figure.savefig(file, dpi=110)
 
 
-def drawing() -> Any:  # noqa: ANN401 (a module without types)
-    """Load what draws. Ends the program where it is not installed; ask before measuring for an hour."""
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        sys.exit("--plot needs matplotlib: python -m pip install --group bench (or: pip install matplotlib)")
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
+def refuse_to_draw_without_library() -> None:
+    """End the program where what draws is not installed: better said before an hour of measuring.
 
-    return plt
+    It is not loaded yet: it would make this process large (see `measuring.cost_of`).
+    """
+    if find_spec("matplotlib") is None:
+        sys.exit("--plot needs matplotlib: python -m pip install matplotlib")
 
 
 def _chunks(one: Results) -> int:

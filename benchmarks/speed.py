@@ -37,7 +37,7 @@ START_ROUNDS = 4
 def main() -> None:
     arguments = _arguments()
     if arguments.plot:
-        report.drawing()
+        report.refuse_to_draw_without_library()
     with _folder(arguments.cache) as cache, tempfile.TemporaryDirectory(dir=cache, prefix="work-") as work:
         everything = list(_measured(arguments, cache, Path(work)))
     about = report.machine()
@@ -56,12 +56,18 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stores", type=_sizes, default=_sizes("many-10k"), help="which stores, by form and chunks")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=_rounds, default=5)
     parser.add_argument("--only", type=_parts, default=set(PARTS), help=f"some of: {','.join(PARTS)}")
     parser.add_argument("--cache", type=Path, help="keep the stores in this folder, and use those that are there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every round here")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw time and memory (needs matplotlib)")
     return parser.parse_args()
+
+
+def _rounds(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rounds; one is the least")
+    return int(text)
 
 
 def _sizes(text: str) -> list[Size]:
