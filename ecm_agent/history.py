@@ -212,7 +212,7 @@ class History:
         self._run("DELETE FROM restores WHERE id = ?", number)
 
     def last_restore(self, store: Path) -> Restore | None:
-        """Give the latest change of a store; one that was killed is taken for undone, as SQLite undoes it."""
+        """Give the latest change of a store. One that was killed before it was finished never took effect."""
         sql = (
             f"SELECT {', '.join(Restore.__struct_fields__)} FROM restores "  # noqa: S608 (ours)
             "WHERE store = ? AND finished_at <> '' ORDER BY id DESC LIMIT 1"

@@ -132,7 +132,11 @@ class MemoryStoreFake:
         yield SnapshotFake(self.records, selection, created)
 
     def replace(
-        self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
+        self,
+        manifest: Manifest,
+        batches: Iterable[Batch],
+        prepare: Callable[[], object] = nothing,
+        finish: Callable[[], object] = nothing,
     ) -> Replaced:
         prepare()
         records = [record for batch in batches for record in batch]
@@ -140,6 +144,7 @@ class MemoryStoreFake:
         dangling = _dangling(records)
         if dangling and not manifest.original:
             raise ArchiveInvalid(next(iter(dangling.values())))
+        finish()
         self.records = [record for place, record in enumerate(records) if place not in dangling]
         dropped = Dropped(dict(Counter(records[place].section for place in dangling)))
         return Replaced(dict(Counter(record.section for record in self.records)), {}, dropped)
@@ -151,6 +156,7 @@ class MemoryStoreFake:
         on_conflict: OnConflict = "ours",
         *,
         prepare: Callable[[], object] = nothing,
+        finish: Callable[[], object] = nothing,
         dry_run: bool = False,
     ) -> Changes:
         del manifest
@@ -164,6 +170,8 @@ class MemoryStoreFake:
         if not dry_run:
             if on_conflict == "fail" and changes.total("conflicts"):
                 raise MergeConflicts("There are conflicts.")
+            if not changes.none:
+                finish()
             self.records = records
         return changes
 
@@ -184,7 +192,11 @@ class MemoryStoreFake:
         return _changes(fates, none=not any(count for (_, fate), count in fates.items() if fate not in unchanged))
 
     def recluster(
-        self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
+        self,
+        clusters: Iterable[Batch],
+        memberships: Iterable[Batch],
+        prepare: Callable[[], object] = nothing,
+        finish: Callable[[], object] = nothing,
     ) -> Reclustered:
         if self.records is None:
             raise StoreUnreadable(f"There is no memory store at {self.path}.")
@@ -196,6 +208,7 @@ class MemoryStoreFake:
         new = [_changed(old[record.id], record) if record.id in old else record for record in given]
         found = [record for record in asked if record.chunk_id in chunks]
         rest = [record for record in self.records if not isinstance(record, Cluster | Membership)]
+        finish()
         self.records = [*rest, *new, *found]
         updated = len(old.keys() & {record.id for record in given})
         return Reclustered(updated, len(given) - updated, len(old) - updated, len(found), len(asked) - len(found))

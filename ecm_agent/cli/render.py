@@ -62,6 +62,7 @@ def exported(output: Path, result: Exported) -> Iterator[str]:
         f"{name} ({rows})" for name, rows in sorted(result.manifest.left_out.items()) if name not in result.gaps
     ]:
         yield f"  left out, with their rows: {', '.join(left)}"
+    yield from (f"  {note}" for note in result.notes)
     if result.manifest.format == CAUSANTIC:
         yield f"  {CAUSANTIC} {result.manifest.version}: for Causantic, and no backup. It has no place for:"
         yield from (f"    {counted(many, _counted_in(place))} of {place}" for place, many in result.not_written.items())

@@ -116,6 +116,11 @@ def _restore_and_compare(archive: Archive, store: MemoryStore, context: Context)
             "This archive cannot be drilled: a memory program wrote it, and a restore makes up what it leaves out.",
             hint="It can still be proved by reading every record: ecm-agent verify",
         )
+    if archive.manifest.with_dangling:
+        raise EcmError(
+            "This archive cannot be drilled: it keeps references that lead nowhere, as the store had them.",
+            hint="It can still be proved by reading every record: ecm-agent verify",
+        )
     batches = followed(context.progress, "Drill: restoring", archive.manifest, archive.batches())
     replaced = store.replace(archive.manifest, batches)
     if no_place := replaced.no_place:

@@ -44,6 +44,8 @@ class Exported(Struct, frozen=True):
     """Rows that are not in an archive of another format, or not as they were, for values that it cannot say."""
     not_written: dict[str, int] = {}
     """What an archive of another format has no place for: rows by table, and values by `table.column`."""
+    notes: list[str] = []
+    """What the memory program leaves behind, and is no cause for alarm."""
     warnings: list[str] = []
     """What is odd in its vectors, and kept as it is."""
 
@@ -86,7 +88,8 @@ def export(  # noqa: PLR0913 (what goes into an archive, each by name)
             odd_rows=snapshot.odd_rows,
             oddities=snapshot.oddities,
             gaps=_gaps(manifest, selection),
-            warnings=[*odd.warnings(), *_orphans(snapshot)],
+            warnings=list(odd.warnings()),
+            notes=list(_orphans(snapshot)),
         )
 
 
@@ -170,10 +173,12 @@ def _orphans(snapshot: Snapshot | RedactedSnapshot) -> Iterator[str]:
     count, names = snapshot.vectors_without_chunk()
     if count:
         more = ", …" if count > len(names) else ""
-        yield f"there are vectors whose chunk is gone, kept as they are: {count} ({', '.join(map(repr, names))}{more})"
+        yield f"vectors whose chunk is gone, kept as they are: {count} ({', '.join(map(repr, names))}{more})"
 
 
 def _gaps(manifest: Manifest, selection: Selection) -> dict[str, int]:
-    if selection != Selection(exclude=selection.exclude, orphans=selection.orphans):  # less than all was asked for
+    if selection != Selection(
+        exclude=selection.exclude, orphans=selection.orphans, dangling=selection.dangling
+    ):  # less than all was asked for
         return {}
     return {table: rows for table, rows in manifest.left_out.items() if table not in manifest.excluded}

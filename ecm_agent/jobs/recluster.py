@@ -101,7 +101,7 @@ def _carried_out(after: After, store: MemoryStore, safety: Safety | None, contex
         store.recluster(after.clusters(), after.memberships())
         return Kept()
     with undoable(store, "recluster", safety, context) as change:
-        store.recluster(after.clusters(), after.memberships(), change.prepare)
+        store.recluster(after.clusters(), after.memberships(), change.prepare, change.finish)
     return change.kept
 
 

@@ -140,10 +140,12 @@ def _carried_out(
 ) -> tuple[Replaced | None, Changes | None]:
     if not terms.merge:
         batches = followed(context.progress, f"Restoring {store.path}", archive.manifest, records)
-        return store.replace(archive.manifest, batches, change.prepare), None
+        return store.replace(archive.manifest, batches, change.prepare, change.finish), None
     batches = followed(context.progress, f"Merging into {store.path}", archive.manifest, records)
     try:
-        changes = store.merge(archive.manifest, batches, terms.on_conflict, prepare=change.prepare)
+        changes = store.merge(
+            archive.manifest, batches, terms.on_conflict, prepare=change.prepare, finish=change.finish
+        )
     except MergeConflicts:
         change.drop()
         raise

@@ -55,7 +55,9 @@ class Safety(Struct, frozen=True):
         try:
             path = self._free_path(private_directory(self.directory), now, encrypted=context.password is not None)
             with new_file(path, overwrite=False) as file:
-                export(store, Selection(), file, password=context.password, compression="none", created=now)
+                export(
+                    store, Selection(dangling=True), file, password=context.password, compression="none", created=now
+                )
                 verify(file, context.password, context.progress, title="Checking the safety archive")
         except OSError as error:
             raise EcmError(
@@ -108,7 +110,7 @@ class Undoable:
             self._number = self._context.history.begin_restore(self._store.path, self._what, self.saved.path, now)
 
     def finish(self) -> None:
-        """Put on record that the store was changed."""
+        """Put on record that the store was changed: right before it is, so that nothing can come between the two."""
         if self._number is not None:
             with suppress(EcmError):
                 self._context.history.finish_restore(self._number, self._context.clock.now())

@@ -45,12 +45,14 @@ class Selection:
 
     Without `vectors` an archive holds neither vectors nor centroids, from which texts can be guessed; without `orphans`
     no vectors whose chunk is gone. `exclude` names tables to leave out.
+    With `dangling` it holds also what refers to rows that do not exist.
     """
 
     projects: tuple[str, ...] | None = None
     vectors: bool = True
     redact: tuple[Redaction, ...] = ()
     exclude: tuple[str, ...] = ()
+    dangling: bool = False
     orphans: bool = True
 
 
@@ -60,7 +62,8 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     `schema` says what the store is made of, and which tables beyond those of ECM have rows in here.
     `left_out` maps each table that is not in this archive, though the store holds rows of it, to their number; those
     in `excluded` at the wish of whoever made it.
-    `dangling` counts rows that were left behind because a row they refer to does not exist, by table.
+    `dangling` counts rows that were left behind because a row they refer to does not exist, by table; an archive
+    `with_dangling` rows has such, as its store had.
     `selected_projects` is present when only some projects were exported.
     `redacted` names what was taken out of the texts, `redactions` how often; names of projects are pseudonyms when
     paths were.
@@ -87,6 +90,7 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     left_out: dict[str, int] = {}
     excluded: list[str] = []
     dangling: dict[str, int] = {}
+    with_dangling: bool = False
     redacted: list[Redaction] = []
     redactions: dict[str, int] = {}
 

@@ -171,13 +171,17 @@ class MemoryStore(Protocol):
         """
 
     def replace(
-        self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
+        self,
+        manifest: Manifest,
+        batches: Iterable[Batch],
+        prepare: Callable[[], object] = nothing,
+        finish: Callable[[], object] = nothing,
     ) -> Replaced:
         """Make the store hold exactly these records, all at once; on any error it stays as it was.
 
         `prepare` is called when nobody else can write any more and nothing is changed yet: what a snapshot shows in
-        it is all that is replaced. A store that does not exist is created. An error raised by `prepare` or by
-        `batches` comes through unchanged.
+        it is all that is replaced. `finish` is called when everything has been done, right before it takes effect.
+        A store that does not exist is created. An error raised by any of the arguments comes through unchanged.
         Raises `StoreUnreadable`, and `ArchiveInvalid` for records that cannot stand together (an edge without its
         chunks, two records of one id). Edges and memberships of an archive that a memory program wrote
         (`manifest.original`) are dropped and counted where they refer to records that are not in it.
@@ -190,11 +194,13 @@ class MemoryStore(Protocol):
         on_conflict: OnConflict = "ours",
         *,
         prepare: Callable[[], object] = nothing,
+        finish: Callable[[], object] = nothing,
         dry_run: bool = False,
     ) -> Changes:
         """Let the store know what it and these records know together, all at once; on any error it stays as it was.
 
-        docs/merge.md has the rules. `prepare` is as in `replace`. A store that does not exist is created. With
+        docs/merge.md has the rules. `prepare` and `finish` are as in `replace`; where nothing is changed, or with
+        `dry_run`, nothing is finished. A store that does not exist is created. With
         `dry_run` everything is done, and undone in the end.
         Raises as `replace` does, except that records which refer to records that are nowhere are dropped and counted;
         and `MergeConflicts` when there are any and `on_conflict` is "fail" and this is no dry run.
@@ -204,14 +210,18 @@ class MemoryStore(Protocol):
         """Say what `replace` would change, and drop, without writing a byte. Raises `StoreUnreadable`."""
 
     def recluster(
-        self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
+        self,
+        clusters: Iterable[Batch],
+        memberships: Iterable[Batch],
+        prepare: Callable[[], object] = nothing,
+        finish: Callable[[], object] = nothing,
     ) -> Reclustered:
         """Make these the store's clusters and memberships, all at once; on any error it stays as it was.
 
         A cluster whose id the store has is changed in place: it keeps its name, its description, its times, and
         whatever a record leaves `UNSET`. Others are added, and clusters that are not given removed. A membership whose
         chunk is not there (any more) is left out. No other record is touched.
-        `prepare` is as for `replace`. Raises `StoreUnreadable`, also for a store that does not exist.
+        `prepare` and `finish` are as for `replace`. Raises `StoreUnreadable`, also for a store that does not exist.
         """
 
     def create(self) -> None:

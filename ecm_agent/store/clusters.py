@@ -35,6 +35,7 @@ def write_clusters(
     clusters: Iterable[Batch],
     memberships: Iterable[Batch],
     prepare: Callable[[], object],
+    finish: Callable[[], object],
 ) -> Reclustered:
     """See `store.base.MemoryStore.recluster`. The connection has no open transaction."""
     # What refers to a cluster that goes, goes or stays as the store's owner has laid down in its schema.
@@ -47,6 +48,7 @@ def write_clusters(
             f"DELETE FROM main.clusters WHERE id IS NULL OR id NOT IN (SELECT id FROM {_GIVEN})"  # noqa: S608 (ours)
         ).rowcount
         written, without_chunk = _place(connection, memberships)
+        finish()
     return Reclustered(updated, added, removed, written, without_chunk)
 
 

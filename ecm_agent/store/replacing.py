@@ -51,7 +51,7 @@ def replace_all(connection: sqlite3.Connection, manifest: Manifest, batches: Ite
         replaced = _fill(connection, manifest, batches)
         if manifest.original:
             replaced = _without(replaced, drop_dangling(connection))
-        else:
+        elif not manifest.with_dangling:
             refuse_dangling(connection)
         other_rows.restore_sequences(connection, manifest)
         replaced = _without(replaced, _drop_orphans(connection, manifest))

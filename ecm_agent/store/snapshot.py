@@ -62,6 +62,9 @@ class SqliteSnapshot:
         self._ask_for(self._projects)
         self._sound = {table for table in self._references if selection.projects is None and self._is_sound(table)}
         """Tables of a whole export of which every row belongs to it; looked up once, not at every row."""
+        self._with_dangling = selection.dangling and self._sound != set(self._references)
+        if selection.dangling:
+            self._sound = set(self._references)
         self._others = OtherTables(connection, selection, self._chunk, _ASKED)
         self.manifest = self._manifest(created)
 
@@ -208,6 +211,7 @@ class SqliteSnapshot:
             left_out=left_out,
             excluded=sorted(left_out.keys() & set(self._selection.exclude)),
             dangling=self._dangling(),
+            with_dangling=self._with_dangling,
         )
 
     def _count(self, table: Table, condition: str = "") -> int:

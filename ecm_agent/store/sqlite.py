@@ -81,12 +81,18 @@ class SqliteStore:
             yield SqliteSnapshot(self.path, connection, selection, created)
 
     def replace(
-        self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
+        self,
+        manifest: Manifest,
+        batches: Iterable[Batch],
+        prepare: Callable[[], object] = nothing,
+        finish: Callable[[], object] = nothing,
     ) -> Replaced:
         founding = self._founding(manifest)
         with self._writable(founding) as connection, transaction(connection):
             prepare()
-            return structs.replace(replace_all(connection, manifest, batches), not_made=founding.not_made)
+            replaced = replace_all(connection, manifest, batches)
+            finish()
+            return structs.replace(replaced, not_made=founding.not_made)
 
     def merge(
         self,
@@ -95,6 +101,7 @@ class SqliteStore:
         on_conflict: OnConflict = "ours",
         *,
         prepare: Callable[[], object] = nothing,
+        finish: Callable[[], object] = nothing,
         dry_run: bool = False,
     ) -> Changes:
         if dry_run and not self.exists():
@@ -112,6 +119,8 @@ class SqliteStore:
                 _refuse_conflicts(changes)
             if changes.none:
                 connection.execute("ROLLBACK")  # not even the triggers have been put aside
+            elif not dry_run:
+                finish()
             return structs.replace(changes, not_made=founding.not_made)
 
     def compare(self, manifest: Manifest, batches: Iterable[Batch]) -> Changes:
@@ -127,10 +136,14 @@ class SqliteStore:
             return structs.replace(changes, not_made=founding.not_made)
 
     def recluster(
-        self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
+        self,
+        clusters: Iterable[Batch],
+        memberships: Iterable[Batch],
+        prepare: Callable[[], object] = nothing,
+        finish: Callable[[], object] = nothing,
     ) -> Reclustered:
         with self._connected(write=True) as connection:
-            return write_clusters(connection, clusters, memberships, prepare)
+            return write_clusters(connection, clusters, memberships, prepare, finish)
 
     def create(self, generation: Generation = ECM) -> None:
         if self.exists():

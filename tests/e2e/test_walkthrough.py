@@ -206,5 +206,5 @@ def test_the_way_to_causantic_may_be_tried_and_gone_twice(way_out: list[str], ol
     before = state(old.causantic.path)
     again = [old.run(line) for line in way_out]
     assert [one.code for one in again] == [0, 1, 3]
-    assert "nothing was changed" in again[2].out
+    assert "Nothing was changed" in again[2].out
     assert state(old.causantic.path) == before

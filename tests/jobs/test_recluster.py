@@ -268,12 +268,16 @@ def test_the_memory_program_may_write_while_topics_are_found(at: Workplace) -> N
 
     class Live(SqliteStore):
         def recluster(
-            self, clusters: Iterable[Batch], memberships: Iterable[Batch], prepare: Callable[[], object] = nothing
+            self,
+            clusters: Iterable[Batch],
+            memberships: Iterable[Batch],
+            prepare: Callable[[], object] = nothing,
+            finish: Callable[[], object] = nothing,
         ) -> Written:
             with closing(sqlite3.connect(self.path, timeout=0)) as other, other:
                 other.execute("DELETE FROM chunks WHERE id = 't00'")
                 other.execute("UPDATE chunks SET content = 'written meanwhile' WHERE id = 't01'")
-            return super().recluster(clusters, memberships, prepare)
+            return super().recluster(clusters, memberships, prepare, finish)
 
     run(Live(store.path), at)
     assert frozenset(FIRST[1:]) in members(store)

@@ -129,6 +129,40 @@ def test_what_was_there_comes_back(at: Workplace, target: SqliteStore, password:
     assert differences(before, target) == {}
 
 
+def test_what_leads_nowhere_comes_back_as_well(at: Workplace, target: SqliteStore) -> None:
+    """A safety archive holds also edges and memberships of chunks that are gone: what it replaced was so."""
+    builders.execute(target.path, "DELETE FROM chunks WHERE id = 'c3'")
+    before = builders.rows_of(target.path)
+    result = into(target, exported(at.store), at)
+    assert result.kept.safety_archive
+    with Path(result.kept.safety_archive).open("rb") as file:
+        again = into(target, file, at, force=True)
+    assert (again.dropped, again.manifest.with_dangling) == (0, True)
+    assert builders.rows_of(target.path) == before
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_a_change_is_on_record_before_it_takes_effect(
+    at: Workplace, target: SqliteStore, monkeypatch: pytest.MonkeyPatch, *, merge: bool
+) -> None:
+    """Killed right after, the program has it noted: `undo` never takes back an earlier change instead."""
+    seen: list[bool] = []
+    before, finish = builders.rows_of(target.path), safety_module.Undoable.finish
+
+    def watched(change: safety_module.Undoable) -> None:
+        seen.append(builders.rows_of(target.path) == before)
+        finish(change)
+
+    monkeypatch.setattr(safety_module.Undoable, "finish", watched)
+    safety, terms = Safety(at.state_dir / "safety", "laptop"), Terms(merge=merge, on_conflict="theirs")
+    restore(exported(at.store), target, safety, at.context(), terms, source="memory.ecm")
+    assert seen[0] is True
+    last = at.history.last_restore(target.path)
+    assert last
+    assert last.what == f"{'merge' if merge else 'restore'} of memory.ecm"
+    assert builders.rows_of(target.path) != before
+
+
 def test_two_restores_in_one_second_keep_both_memories(at: Workplace, target: SqliteStore) -> None:
     """A second safety archive never takes the first one's place, even within the same second."""
     before = copy_of(target)
@@ -169,7 +203,11 @@ def test_the_safety_archive_comes_before_the_store_is_touched(at: Workplace, tar
 
     class Watched(SqliteStore):
         def replace(
-            self, manifest: Manifest, batches: Iterable[Batch], prepare: Callable[[], object] = nothing
+            self,
+            manifest: Manifest,
+            batches: Iterable[Batch],
+            prepare: Callable[[], object] = nothing,
+            finish: Callable[[], object] = nothing,
         ) -> Replaced:
             def watched() -> None:
                 prepare()
@@ -183,7 +221,7 @@ def test_the_safety_archive_comes_before_the_store_is_touched(at: Workplace, tar
                 ):
                     other.execute("DELETE FROM chunks")
 
-            return super().replace(manifest, batches, watched)
+            return super().replace(manifest, batches, watched, finish)
 
     into(Watched(target.path), exported(at.store), at)
     assert seen == [5]
