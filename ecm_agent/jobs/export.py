@@ -177,8 +177,6 @@ def _orphans(snapshot: Snapshot | RedactedSnapshot) -> Iterator[str]:
 
 
 def _gaps(manifest: Manifest, selection: Selection) -> dict[str, int]:
-    if selection != Selection(
-        exclude=selection.exclude, orphans=selection.orphans, dangling=selection.dangling
-    ):  # less than all was asked for
+    if selection.projects is not None or selection.redact or not selection.vectors:  # less than all was asked for
         return {}
     return {table: rows for table, rows in manifest.left_out.items() if table not in manifest.excluded}

@@ -1,7 +1,7 @@
 """The generations of the memory's schema that a new store can be made of: ECM's last and Causantic's last.
 
 They follow the stores that ECM 0.1.0 and Causantic 0.10.2 wrote: each accepts such a store as one of its own. The SQL
-is ours, and nothing else makes a store: what an archive says of a schema only chooses between the two.
+is ours. An archive that describes no store, or none that can hold a memory, chooses between the two (`store.founding`).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import builders
@@ -18,11 +19,11 @@ from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, EcmError
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.drill import drill, drill_file
 from ecm_agent.jobs.locate import Located, all_of
+from ecm_agent.jobs.safety import Safety
 from ecm_agent.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from workplace import Workplace
 
@@ -141,6 +142,16 @@ def test_a_file_is_drilled_without_a_record(at: Workplace) -> None:
     with path.open("rb") as file, pytest.raises(ArchiveInvalid):
         drill_file(path, file, at.store, at.state_dir, at.context())
     assert (at.history.proofs(located.destination.label), at.runs("drill")) == before
+    assert nothing_left(at)
+
+
+def test_a_safety_archive_that_keeps_what_leads_nowhere_is_declined(at: Workplace) -> None:
+    """A store that is not sound would come of it, as it was not before: that is said, and is no damage."""
+    builders.execute(at.store.path, "DELETE FROM chunks WHERE id = 'c3'")
+    path = Path(Safety(at.home / "safety", "laptop").save(at.store, at.context()).path)
+    with path.open("rb") as file, pytest.raises(EcmError, match="cannot be drilled") as caught:
+        drill_file(path, file, at.store, at.state_dir, at.context())
+    assert not isinstance(caught.value, ArchiveInvalid)
     assert nothing_left(at)
 
 
