@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -54,6 +55,16 @@ def new_file(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
         finally:
             with suppress(OSError):
                 temporary.unlink()
+
+
+@contextmanager
+def flushing(file: BinaryIO) -> Iterator[None]:
+    """Let the disk take what was written into an open file while the block reads it. Raises as `os.fsync` does."""
+    file.flush()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        flushed = pool.submit(os.fsync, file.fileno())
+        yield
+    flushed.result()
 
 
 def _create_locked(directory: Path) -> tuple[Path, BufferedRandom]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from ecm_agent.archive.container import Data
 
-_WAITING = 4
-"""How many pieces may wait; a piece is a batch of records, a megabyte or two."""
+_WAITING = 8
+"""How many pieces may wait; a piece is a batch of records, up to a megabyte or so."""
 
 
 class Behind:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, TypeAlias
 
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, EcmError
@@ -73,8 +74,8 @@ class SealedWriter:
 
     def __init__(self, file: BinaryIO, seal: Seal, *, limit: int = MAX_PLAINTEXT, magic: bytes = MAGIC) -> None:
         self._file = file
+        self._seal = seal
         self._room = limit
-        self._encryptor = _encryptor(seal)
         file.write(magic + seal.salt + seal.nonce + bytes(TAG_BYTES))
 
     def write(self, data: Data, /) -> None:
@@ -86,6 +87,10 @@ class SealedWriter:
                 hint="Export fewer projects at a time (--projects), or compress (--compress zstd).",
             )
         self._file.write(self._encryptor.update(data))
+
+    @cached_property
+    def _encryptor(self) -> AEADEncryptionContext:
+        return _encryptor(self._seal)  # only at the first write, by whoever writes: the key takes its time
 
     def finish(self) -> None:
         self._file.write(self._encryptor.finalize())
@@ -154,7 +159,7 @@ class _Plaintext:
         self._rest = memoryview(b"")
 
     def read(self, size: int, /) -> bytes:
-        pieces = []
+        pieces = []  # of a whole block there is one, which is not copied
         while size and (piece := self._piece(size)):
             pieces.append(piece)
             size -= len(piece)
@@ -162,7 +167,10 @@ class _Plaintext:
 
     def _piece(self, size: int) -> bytes:
         if not self._rest:
-            self._rest = memoryview(self._next_block())
+            block = self._next_block()
+            if len(block) <= size:
+                return block
+            self._rest = memoryview(block)
         taken, self._rest = self._rest[:size], self._rest[size:]
         return bytes(taken)
 
@@ -188,6 +196,7 @@ def fingerprint(password: Secret, salt: bytes) -> str:
     return _derive_key(password, b"fingerprint " + salt)[:8].hex()
 
 
+@lru_cache(maxsize=4)  # an archive is written, read back, and read where it is kept: all with one key
 def _derive_key(password: Secret, salt: bytes) -> bytes:
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 

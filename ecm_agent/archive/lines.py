@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ecm_agent.archive.behind import Behind
 from ecm_agent.archive.container import BLOCK
 from ecm_agent.archive.layout import (
     HEAD_KEYS,
@@ -27,7 +28,7 @@ from ecm_agent.model.manifest import FORMAT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ecm_agent.archive.container import ByteSource
+    from ecm_agent.archive.container import ByteSource, Data
     from ecm_agent.model.manifest import Manifest
 
 
@@ -36,6 +37,11 @@ _LONGEST_HEAD = 1 << 12
 
 _LONGEST_HEADING = 16 * BLOCK
 """Lines outside the sections are at most this long: a document that is one line must not be gathered in memory."""
+
+_BETWEEN, _LAST = b",\n", b"\n"
+"""What stands after a record: between it and another, and before the end of its section."""
+
+_SECTION_END = b"\n],\n"
 
 _NOT_OURS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -68,28 +74,28 @@ class LineDocument:
         """Read what follows: every section, then the digests, checking them against what was read."""
         self.manifest()
         found: dict[str, str] = {}
-        while (line := self._line()).endswith(b":["):
-            section = self._name(line)
-            if section in HEAD_KEYS or section in found:
-                raise OtherLayout
-            digest = hashlib.sha256()
-            yield from self._records(section, digest)
-            found[section] = digest.hexdigest()
-            if self._line() != b"],":
-                raise OtherLayout
+        with Behind() as behind:
+            while (line := self._line()).endswith(b":["):
+                section = self._name(line)
+                if section in HEAD_KEYS or section in found:
+                    raise OtherLayout
+                digest = hashlib.sha256()
+                yield from self._records(section, digest, behind)
+                behind.wait()
+                found[section] = digest.hexdigest()
+                if self._line() != b"],":
+                    raise OtherLayout
         if not found.keys() >= set(REQUIRED):
             raise OtherLayout
         self._end(line, found)
 
-    def _records(self, section: str, digest: hashlib._Hash) -> Iterator[Part]:
+    def _records(self, section: str, digest: hashlib._Hash, behind: Behind) -> Iterator[Part]:
         first = 0
-        for block, last in self._section_blocks():
-            digest.update(block)
-            if not block:
-                continue
-            if block.endswith(b",\n") is last:
+        for lines, ending in self._section_blocks():
+            behind.do(digest.update, lines)
+            batch = self._decode(section, lines[: -len(ending)], first)
+            if not batch:
                 raise OtherLayout
-            batch = self._decode(section, memoryview(block)[: -1 if last else -2], first)
             if section in SECTIONS:
                 yield section, batch
             else:
@@ -97,26 +103,30 @@ class LineDocument:
             first += len(batch)
 
     @staticmethod
-    def _decode(section: str, records: memoryview, first: int) -> list:  # type: ignore[type-arg] # see Batch
+    def _decode(section: str, records: Data, first: int) -> list:  # type: ignore[type-arg] # see Batch
         try:
             return decode_records(section, b"".join((b"[", records, b"]")), first)
         except _NOT_OURS:
             raise OtherLayout from None
 
-    def _section_blocks(self) -> Iterator[tuple[bytes, bool]]:
-        """Give the lines of a section in blocks of whole lines, the last one marked; stop before its `]`."""
-        while True:
-            end = 0 if self._buffer.startswith(b"]") else self._buffer.find(b"\n]") + 1
-            if end or self._buffer.startswith(b"]"):
-                block, self._buffer = self._buffer[:end], self._buffer[end:]
-                yield block, True
-                return
-            # Keep the last whole line back: whether a section ends after it is not known yet.
-            cut = self._buffer.rfind(b"\n", 0, len(self._buffer) - 1) + 1
-            if cut:
-                block, self._buffer = self._buffer[:cut], self._buffer[cut:]
-                yield block, False
+    def _section_blocks(self) -> Iterator[tuple[memoryview, bytes]]:
+        """Give the lines of a section in blocks of whole lines, and how the last of each ends; stop before its `]`.
+
+        What does not belong to a section any more makes a block that is no JSON.
+        """
+        while not self._buffer:
             self._more()
+        if self._buffer.startswith(b"]"):
+            return
+        while (end := self._buffer.find(_SECTION_END)) < 0:
+            if (cut := self._buffer.rfind(_BETWEEN)) >= 0:
+                yield self._taken(cut + len(_BETWEEN)), _BETWEEN
+            self._more()
+        yield self._taken(end + len(_LAST)), _LAST
+
+    def _taken(self, size: int) -> memoryview:
+        taken, self._buffer = memoryview(self._buffer)[:size], self._buffer[size:]
+        return taken
 
     def _end(self, line: bytes, found: dict[str, str]) -> None:
         try:

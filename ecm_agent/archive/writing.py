@@ -55,21 +55,20 @@ def _metadata(manifest: Manifest) -> bytes:
 
 
 def _write_section(sink: ByteSink, section: str, batches: Iterable[Batch], behind: Behind) -> tuple[int, hashlib._Hash]:
-    digest, written = hashlib.sha256(), 0
-    behind.do(sink.write, b',\n"%s":[\n' % section.encode())
+    digest, written, lines = hashlib.sha256(), 0, b""
 
     def put(lines: Data) -> None:
         digest.update(lines)
         sink.write(lines)
 
+    behind.do(sink.write, b',\n"%s":[\n' % section.encode())
     for batch in batches:
-        if written:
-            behind.do(put, b",\n")
-        # A JSON string holds no raw line feed, so every line feed here ends a record. The last comma is left out.
+        if lines:
+            behind.do(put, lines)
+        # A JSON string holds no raw line feed, so every line feed here ends a record.
         lines = _ENCODER.encode_lines(batch).replace(b"\n", b",\n")
-        behind.do(put, memoryview(lines)[:-2])
         written += len(batch)
-    if written:
-        behind.do(put, b"\n")
+    if lines:
+        behind.do(put, lines[:-2] + b"\n")  # no comma after the last record
     behind.do(sink.write, b"]")
     return written, digest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ecm_agent.atomic import new_file, private_directory
+from ecm_agent.atomic import flushing, new_file, private_directory
 from ecm_agent.errors import EcmError, PasswordMissing
 from ecm_agent.history import Run
 from ecm_agent.jobs.deliver import Delivery, adopt, deliver_new, keep_within_bound, send_waiting, staged_path
@@ -101,7 +101,8 @@ def _stage(job: Job, name: ArchiveName, context: Context) -> tuple[Exported, Ver
                 source=_source(job, key),
                 key=key,
             )
-            proved = verify(file, context.password, context.progress, title="Checking the archive")
+            with flushing(file):
+                proved = verify(file, context.password, context.progress, title="Checking the archive")
     except OSError as error:
         raise EcmError(
             f"The archive cannot be staged in {path.parent}: {error.strerror}.",

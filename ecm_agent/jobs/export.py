@@ -11,11 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ecm_agent.archive import Compression, Seal, open_archive, write_archive
-from ecm_agent.atomic import new_file
+from ecm_agent.atomic import flushing, new_file
 from ecm_agent.errors import EcmError, UsageError
 from ecm_agent.jobs.oddness import Oddness
 from ecm_agent.jobs.progress import Progress, Silent, followed
-from ecm_agent.jobs.redact import RedactedSnapshot
 from ecm_agent.jobs.translate import translate
 from ecm_agent.model.manifest import Manifest, Selection, timestamp
 from ecm_agent.store.base import Oddity
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from ecm_agent.jobs.redact import RedactedSnapshot
     from ecm_agent.model.manifest import ArchiveFormat
     from ecm_agent.secret import Secret
     from ecm_agent.store.base import MemoryStore, Snapshot
@@ -67,20 +67,19 @@ def export(  # noqa: PLR0913 (what goes into an archive, each by name)
     source: str | None = None,
     key: bytes | None = None,
 ) -> Exported:
-    """Write an archive into an open, empty file, then check its seal by reading it again.
+    """Write an archive into an open, empty file. Whoever is to keep it reads it back first.
 
     `password=None` leaves it unencrypted; `source` goes into its manifest; `key` draws the pseudonyms of a redacted
     one: not given, it is drawn and forgotten.
     Raises `StoreUnreadable`, and `UsageError` for an unknown project.
     """
     with store.snapshot(selection, timestamp(created)) as taken:
-        snapshot = RedactedSnapshot(taken, selection, key or token_bytes(32)) if selection.redact else taken
+        snapshot = _redacted(taken, selection, key or token_bytes(32))
         manifest = replace(snapshot.manifest, source=source)
         odd = Oddness()
         batches = followed(progress or Silent(), f"Reading {store.path}", manifest, odd.watched(snapshot.batches()))
         seal = Seal.draw(password) if password else None
         write_archive(file, manifest, batches, seal=seal, compression=compression)
-        open_archive(file, password)
         return Exported(
             manifest=manifest,
             encrypted=password is not None,
@@ -109,7 +108,7 @@ def export_translated(
     """
     with store.snapshot(changed(selection, orphans=False), timestamp(created)) as taken:
         dangling, rows = list(taken.oddities), taken.odd_rows  # of the odd values to come it says that they are kept
-        snapshot = RedactedSnapshot(taken, selection, token_bytes(32)) if selection.redact else taken
+        snapshot = _redacted(taken, selection, token_bytes(32))
         told = progress or Silent()
         done = translate(snapshot, selection, file, password=password, progress=told, name=str(store.path))
         return Exported(
@@ -135,7 +134,7 @@ def export_to(  # noqa: PLR0913 (as above)
     progress: Progress | None = None,
     archive_format: ArchiveFormat = "ecm",
 ) -> Exported:
-    """Export into a file of the user's choice, replacing what is there only once the archive is complete.
+    """Export into a file of the user's choice, replacing what is there only once the archive has been read back.
 
     Raises as `export` does, and `UsageError` for an output that is not to be replaced: a device, the store itself.
     """
@@ -144,7 +143,7 @@ def export_to(  # noqa: PLR0913 (as above)
         with new_file(output.resolve(), overwrite=True) as file:
             if archive_format == "causantic-1.1":
                 return export_translated(store, selection, file, password=password, created=created, progress=progress)
-            return export(
+            exported = export(
                 store,
                 selection,
                 file,
@@ -153,8 +152,20 @@ def export_to(  # noqa: PLR0913 (as above)
                 created=created,
                 progress=progress,
             )
+            with flushing(file):
+                open_archive(file, password)
+            return exported
     except OSError as error:
         raise EcmError(f"{output} cannot be written: {error.strerror}.", hint="Nothing was changed.") from error
+
+
+def _redacted(taken: Snapshot, selection: Selection, key: bytes) -> Snapshot | RedactedSnapshot:
+    """Give a snapshot as the selection asks for it. What redacts takes time to load, and is only then."""
+    if not selection.redact:
+        return taken
+    from ecm_agent.jobs.redact import RedactedSnapshot
+
+    return RedactedSnapshot(taken, selection, key)
 
 
 def _refuse_output(output: Path, store: MemoryStore) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ecm_agent.archive import open_archive
-from ecm_agent.atomic import new_file, private_directory
+from ecm_agent.atomic import flushing, new_file, private_directory
 from ecm_agent.errors import EcmError, PasswordMissing
 from ecm_agent.jobs.export import export
 from ecm_agent.jobs.verify import verify
@@ -58,7 +58,8 @@ class Safety(Struct, frozen=True):
                 export(
                     store, Selection(dangling=True), file, password=context.password, compression="none", created=now
                 )
-                verify(file, context.password, context.progress, title="Checking the safety archive")
+                with flushing(file):
+                    verify(file, context.password, context.progress, title="Checking the safety archive")
         except OSError as error:
             raise EcmError(
                 f"No safety archive can be written in {self.directory}: {error.strerror}; the store was not touched.",

@@ -38,14 +38,14 @@ VectorClockData: TypeAlias = dict[str, int]
 """Agent id → tick."""
 
 
-class Record(Struct, kw_only=True, rename="camel"):
-    """What every kind of record shares."""
+class Record(Struct, kw_only=True, rename="camel", gc=False):
+    """What every kind of record shares; `gc=False`, as none ever is in a cycle."""
 
     section: ClassVar[str]
     columns: Columns | UnsetType = UNSET
 
 
-class Chunk(Record, rename="camel"):
+class Chunk(Record, rename="camel", gc=False):
     """A stretch of conversation. Times are ISO 8601 text, as the memory program wrote them."""
 
     section = "chunks"
@@ -67,7 +67,7 @@ class Chunk(Record, rename="camel"):
     created_at: str | UnsetType | None = UNSET
 
 
-class Edge(Record, rename="camel"):
+class Edge(Record, rename="camel", gc=False):
     """A causal link from one chunk to another, by chunk id."""
 
     section = "edges"
@@ -82,7 +82,7 @@ class Edge(Record, rename="camel"):
     created_at: str | UnsetType = UNSET
 
 
-class Cluster(Record, rename="camel"):
+class Cluster(Record, rename="camel", gc=False):
     """A topic. `member_chunk_ids` is the plain reading of its memberships, for readers that know only clusters."""
 
     section = "clusters"
@@ -97,7 +97,7 @@ class Cluster(Record, rename="camel"):
     refreshed_at: str | UnsetType | None = UNSET
 
 
-class Membership(Record, rename="camel"):
+class Membership(Record, rename="camel", gc=False):
     """A chunk's place in a cluster; `distance` is angular, from the centroid, in [0, 1]."""
 
     section = "memberships"
@@ -106,7 +106,7 @@ class Membership(Record, rename="camel"):
     distance: float
 
 
-class VectorClock(Record, rename="camel"):
+class VectorClock(Record, rename="camel", gc=False):
     """What a project or an agent has seen."""
 
     section = "vectorClocks"
@@ -116,7 +116,7 @@ class VectorClock(Record, rename="camel"):
     updated_at: str | UnsetType | None = UNSET
 
 
-class Vector(Record, rename="camel"):
+class Vector(Record, rename="camel", gc=False):
     """The embedding of a chunk. A vector may outlive its chunk."""
 
     section = "vectors"
@@ -127,7 +127,7 @@ class Vector(Record, rename="camel"):
     model_id: str | UnsetType | None = UNSET
 
 
-class TableRow(Record, rename="camel"):
+class TableRow(Record, rename="camel", gc=False):
     """A row of any other table of the store: its values, in the order of the columns that the manifest's schema gives.
 
     It never has `columns`.

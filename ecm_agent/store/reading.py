@@ -54,7 +54,10 @@ class RowReader:
         self.selected = [field.column for field in self._fields] + self._unknown
 
     def read(self, rows: Sequence[Row]) -> tuple[Batch, list[Oddity]]:
-        """Give a record for each row, and an oddity for each odd row. `rows` is not empty."""
+        """Give a record for each row, and an oddity for each odd row.
+
+        `rows` is not empty; what a row has after the `selected` columns does not matter.
+        """
         if not self._unknown:
             try:
                 return self._by_column(rows), []
@@ -89,7 +92,7 @@ class RowReader:
                     found.append(f"{field.column} is {describe(value)}")
         if found:
             oddities.append(Oddity(self._table.name, row_name(row[self._key]), f"{', '.join(found)}; kept exactly"))
-        unknown = row[len(self._fields) :]
+        unknown = row[len(self._fields) : len(self.selected)]
         exact |= zip(self._unknown, map(to_cell, unknown), strict=True)
         return self._table.record(**values, columns=exact or UNSET)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sqlite3
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
 from ecm_agent import __version__
@@ -34,8 +35,8 @@ MAX_ORPHANS = 5
 """How many vectors without a chunk are named."""
 
 _FIRST_ROWID, _LAST_ROWID = -(2**63), 2**63 - 1
-_ROWS = {CHUNKS: 128, CLUSTERS: 32}
-_ROWS_DEFAULT = 1024
+_PAGE_BYTES, _FIRST_ROWS, _MOST_ROWS, _SAMPLE = 1 << 19, 32, 1024, 8
+"""How much is read at a time, in memory: what a processor's cache holds, of small rows many and of large ones few."""
 
 # The project slugs asked for; empty and unused when all are.
 _PROJECTS = "temp.ecm_agent_projects"
@@ -106,19 +107,22 @@ class SqliteSnapshot:
         self.oddities += oddities[: MAX_ODDITIES - len(self.oddities)]
 
     def _pages(self, table: Table, columns: list[str]) -> Iterator[list[Row]]:
-        """Read a table in the order it was written, some rows at a time, so that one bad row costs one page."""
+        """Read a table in the order it was written, some rows at a time, so that one bad row costs one page.
+
+        After the values of its columns, each row has its number in the table.
+        """
         values = ", ".join(self._expression(table, column) for column in columns)
         sql = (
             f"SELECT {values}, t.rowid FROM main.{table.name} t "  # noqa: S608 (names are ours or quoted)
             f"WHERE t.rowid >= ? AND {self._wanted(table)} ORDER BY t.rowid LIMIT ?"
         )
-        start, limit = _FIRST_ROWID, _ROWS.get(table, _ROWS_DEFAULT)
+        start, limit = _FIRST_ROWID, _FIRST_ROWS
         while rows := self._page(sql, start, limit):
             last: Any = rows[-1][-1]  # a rowid is an integer
-            yield [row[:-1] for row in rows]
+            yield rows
             if len(rows) < limit or last == _LAST_ROWID:
                 return
-            start = last + 1
+            start, limit = last + 1, _rows_of_a_page(rows)
 
     def _page(self, sql: str, start: int, limit: int) -> list[Row]:
         try:
@@ -171,13 +175,17 @@ class SqliteSnapshot:
         return " AND ".join(conditions) or "1"
 
     def _is_sound(self, table: Table) -> bool:
-        """Whether every row of a table refers to rows that are there. Each row referred to is looked up once."""
+        """Whether every row of a table refers to rows that are there: found by walking two indexes side by side.
+
+        Where the two say that they compare texts in another way than byte by byte, the answer is rather no: then rows
+        are looked up one by one.
+        """
         parents = dict.fromkeys(self._references[table], CHUNKS)
         parents |= {"cluster_id": CLUSTERS} if table is MEMBERSHIPS else {}
         return not any(
             self._connection.execute(
-                f"SELECT 1 FROM (SELECT DISTINCT {column} AS id FROM main.{table.name}) t "  # noqa: S608 (names are ours)
-                f"WHERE NOT EXISTS (SELECT 1 FROM main.{parent.name} p WHERE p.id = t.id) LIMIT 1"
+                f"SELECT 1 FROM (SELECT {column} COLLATE BINARY FROM main.{table.name} "  # noqa: S608 (names are ours)
+                f"EXCEPT SELECT id FROM main.{parent.name} WHERE id IS NOT NULL ORDER BY 1 LIMIT 1)"
             ).fetchone()
             for column, parent in parents.items()
         )
@@ -251,6 +259,13 @@ class SqliteSnapshot:
                 )
         self._connection.execute(f"CREATE TEMP TABLE {_PROJECTS.removeprefix('temp.')} (slug TEXT PRIMARY KEY)")
         self._connection.executemany(f"INSERT INTO {_PROJECTS} VALUES (?)", [(slug,) for slug in set(asked)])  # noqa: S608 (ours)
+
+
+def _rows_of_a_page(rows: list[Row]) -> int:
+    """Say how many rows like these, of which some are looked at, are to be read next."""
+    some = rows[:: max(1, len(rows) // _SAMPLE)]
+    size = sum(getsizeof(value) for row in some for value in row)
+    return max(1, min(_PAGE_BYTES * len(some) // size, _MOST_ROWS))
 
 
 def schema_version(connection: sqlite3.Connection) -> int | None:
