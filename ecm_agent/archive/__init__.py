@@ -9,7 +9,7 @@ from ecm_agent.archive.causantic import Plan, ReadRecords, plan_causantic, write
 from ecm_agent.archive.causantic_forms import Loss, Losses
 from ecm_agent.archive.compression import CompressedWriter, Compression
 from ecm_agent.archive.container import ByteSink, Seal, SealedWriter, fingerprint
-from ecm_agent.archive.reading import Archive, is_encrypted, open_archive, sealed_as
+from ecm_agent.archive.reading import Archive, is_encrypted, open_archive, seal_of, sealed_as
 from ecm_agent.archive.writing import write_document
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "is_encrypted",
     "open_archive",
     "plan_causantic",
+    "seal_of",
     "sealed_as",
     "write_archive",
     "write_causantic",

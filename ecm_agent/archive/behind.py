@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ecm_agent.archive.container import Data
 
-_WAITING = 8
+_WAITING = 4
 """How many pieces may wait; a piece is a batch of records, up to a megabyte or so."""
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO
 
 from ecm_agent.archive.compression import GZIP_MAGIC, ZSTD_MAGIC, decompressed
-from ecm_agent.archive.container import CAUSANTIC_MAGIC, MAGIC, MAGICS, SealedReader
+from ecm_agent.archive.container import CAUSANTIC_MAGIC, HEADER_BYTES, MAGIC, MAGICS, SealedReader
 from ecm_agent.archive.layout import ClusterWithMembers
 from ecm_agent.archive.lines import LineDocument, OtherLayout
 from ecm_agent.archive.tree import TreeDocument
@@ -27,6 +27,12 @@ def sealed_as(file: BinaryIO) -> str | None:
     """Name the format that an open file begins as an encrypted archive of; `None` where it does not begin as one."""
     file.seek(0)
     return {MAGIC: FORMAT, CAUSANTIC_MAGIC: CAUSANTIC}.get(file.read(len(MAGIC)))
+
+
+def seal_of(file: BinaryIO) -> bytes:
+    """Give salt, nonce and tag of an open encrypted archive: no two archives have the same, nor has a changed one."""
+    file.seek(len(MAGIC))
+    return file.read(HEADER_BYTES - len(MAGIC))
 
 
 def is_encrypted(file: BinaryIO) -> bool:

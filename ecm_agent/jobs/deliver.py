@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ecm_agent.errors import AlreadyExists, ArchiveInvalid, DecryptionFailed, DestinationRefused, EcmError
 from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.rotate import Rotation, rotate
-from ecm_agent.jobs.verify import Verified, verify, verify_stored
+from ecm_agent.jobs.verify import Verified, verify, verify_copy
 from ecm_agent.lock import held
 from ecm_agent.model.names import ArchiveName
 
@@ -184,7 +184,7 @@ def _put_and_prove(place: Destination, name: ArchiveName, staged: BinaryIO, prov
     except AlreadyExists:  # perhaps an earlier attempt got through without anybody hearing of it; reading back tells
         ours = False
     try:
-        verify_stored(place, name, context, expected=proved)
+        verify_copy(place, name, context, original=staged, proved=proved)
     except (ArchiveInvalid, DecryptionFailed):
         if ours:  # what arrived is not what was sent: it must not stand in a good copy's way
             with suppress(EcmError):

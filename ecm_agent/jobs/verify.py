@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
 
-from ecm_agent.archive import fingerprint, open_archive, sealed_as
+from ecm_agent.archive import fingerprint, open_archive, seal_of, sealed_as
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed
 from ecm_agent.history import Proof
 from ecm_agent.jobs.oddness import Oddness
@@ -69,25 +69,46 @@ def opened_stored(destination: Destination, name: ArchiveName) -> Iterator[Binar
         yield file
 
 
-def verify_stored(
-    destination: Destination, name: ArchiveName, context: Context, *, expected: Verified | None = None
-) -> Verified:
+def verify_stored(destination: Destination, name: ArchiveName, context: Context) -> Verified:
     """Prove an archive where it is kept, and put the finding on record, good or bad.
 
-    A destination that cannot be reached says nothing about the archive; that is not recorded. With `expected`, what
-    was proved of the archive before it was put there, any other archive under its name is a fault as well.
+    A destination that cannot be reached says nothing about the archive; that is not recorded.
     """
     title = f"Reading back {name} from {destination.label}"
-    try:
+    with _faults_on_record(destination, name, context):
         with opened_stored(destination, name) as file:
             verified = verify(file, context.password, context.progress, title=title)
-        _refuse_another(verified, expected, f"{destination.label} holds another archive under the name {name}.")
         refuse_another_time(verified.manifest, name)
+    record_good(destination, name, verified.manifest, verified.bytes, context)
+    return verified
+
+
+def verify_copy(
+    destination: Destination, name: ArchiveName, context: Context, *, original: BinaryIO, proved: Verified
+) -> None:
+    """Prove that a destination holds the very archive that was proved before it was put there; put that on record.
+
+    It is read from there and decrypted to its last byte. Its seal being the original's, so is every byte behind it, and
+    what that was proved to hold need not be counted again. Raises as `verify_stored` does, and `ArchiveInvalid` for
+    any other archive under its name, good as that may be.
+    """
+    with _faults_on_record(destination, name, context):
+        with opened_stored(destination, name) as file:
+            context.progress.stage(f"Reading back {name} from {destination.label}", 0)
+            open_archive(file, context.password)
+            if seal_of(file) != seal_of(original):
+                raise ArchiveInvalid(f"{destination.label} holds another archive under the name {name}.")
+        refuse_another_time(proved.manifest, name)
+    record_good(destination, name, proved.manifest, proved.bytes, context)
+
+
+@contextmanager
+def _faults_on_record(destination: Destination, name: ArchiveName, context: Context) -> Iterator[None]:
+    try:
+        yield
     except (ArchiveInvalid, DecryptionFailed) as error:
         record_fault(destination, name, error, context)
         raise
-    record_good(destination, name, verified.manifest, verified.bytes, context)
-    return verified
 
 
 def record_good(destination: Destination, name: ArchiveName, manifest: Manifest, size: int, context: Context) -> None:
@@ -122,8 +143,3 @@ def refuse_another_time(manifest: Manifest, name: ArchiveName) -> None:
 
 def _key(context: Context) -> str:
     return fingerprint(context.password, context.history.salt()) if context.password else ""
-
-
-def _refuse_another(verified: Verified, expected: Verified | None, message: str) -> None:
-    if expected is not None and verified != expected:
-        raise ArchiveInvalid(message)

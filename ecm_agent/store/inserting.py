@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from operator import length_hint
+from typing import TYPE_CHECKING, Protocol
 
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.store.cells import BrokenText, SqlValue
 from ecm_agent.store.writing import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ecm_agent.store.writing import Rows
 
@@ -24,16 +25,17 @@ class Place(Protocol):
     def key(self, columns: Sequence[str]) -> str: ...
 
 
-def insert(connection: sqlite3.Connection, table: Place, groups: Sequence[Rows]) -> None:
-    """Insert rows, all or none. Raises `ArchiveInvalid` that names the first one that cannot be."""
-    connection.execute("SAVEPOINT batch")
-    try:
-        for rows in groups:
-            connection.executemany(insertion(table, rows.columns, rows.values[0]), rows.values)
-    except (sqlite3.IntegrityError, OverflowError):
-        connection.execute("ROLLBACK TO batch")
-        _name_the_culprit(connection, table, groups)
-    connection.execute("RELEASE batch")
+def insert(connection: sqlite3.Connection, table: Place, groups: Iterable[Rows]) -> None:
+    """Insert rows, one after the other. Raises `ArchiveInvalid` that names the first one that cannot be."""
+    for rows in groups:
+        waiting = iter(rows.values)
+        try:
+            connection.executemany(insertion(table, rows.columns, rows.values[0]), waiting)
+        except (sqlite3.IntegrityError, OverflowError) as error:
+            row = _named(table, rows, len(rows.values) - length_hint(waiting))
+            raise ArchiveInvalid(
+                f"The archive holds a record that cannot be stored: {table.name}, {row}: {error}."
+            ) from error
 
 
 def place_for(value: SqlValue) -> str:
@@ -47,17 +49,8 @@ def insertion(table: Place, columns: Sequence[str], first: Sequence[SqlValue]) -
     return f"INSERT INTO main.{quoted(table.name)} ({names}) VALUES ({', '.join(map(place_for, first))})"  # noqa: S608 (quoted)
 
 
-def _name_the_culprit(connection: sqlite3.Connection, table: Place, groups: Sequence[Rows]) -> NoReturn:
-    """Insert one by one, up to the row that cannot be, and name it."""
-    for rows in groups:
-        for number, row in enumerate(rows.values):
-            try:
-                connection.execute(insertion(table, rows.columns, row), row)
-            except (sqlite3.IntegrityError, OverflowError) as error:
-                where = f"row {number + 1} of a batch"
-                if (key := table.key(rows.columns)) in rows.columns:
-                    where = f"{key} {row[rows.columns.index(key)]!r}"
-                raise ArchiveInvalid(
-                    f"The archive holds a record that cannot be stored: {table.name}, {where}: {error}."
-                ) from error
-    raise ArchiveInvalid(f"The archive holds records of {table.name} that cannot be stored together.")
+def _named(table: Place, rows: Rows, number: int) -> str:
+    """Name a row by its key, or else by its number, the first being 1."""
+    if (key := table.key(rows.columns)) in rows.columns:
+        return f"{key} {rows.values[number - 1][rows.columns.index(key)]!r}"
+    return f"row {number} of a batch"

@@ -84,7 +84,7 @@ def _fill(connection: sqlite3.Connection, manifest: Manifest, batches: Iterable[
         if not columns_of(connection, table.name):
             no_place[table.name] += len(batch)
             continue
-        insert(connection, table, list(writers[kind].rows(batch)))
+        insert(connection, table, writers[kind].rows(batch))
         written[kind.section] += len(batch)
     no_place = sum((writer.no_place for writer in writers.values()), no_place + others.no_place)
     return Replaced(dict(written), dict(no_place))

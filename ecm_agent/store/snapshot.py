@@ -15,6 +15,7 @@ from ecm_agent.model.schema import VERSION_TABLE
 from ecm_agent.store.base import Oddity
 from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.connection import columns_of, explained
+from ecm_agent.store.dangling import all_found
 from ecm_agent.store.other_tables import OtherTables
 from ecm_agent.store.reading import RowReader, row_name
 from ecm_agent.store.schema import CHUNKS, CLUSTERS, EDGES, MEMBERSHIPS, TABLES, VECTOR_CLOCKS, VECTORS
@@ -175,20 +176,10 @@ class SqliteSnapshot:
         return " AND ".join(conditions) or "1"
 
     def _is_sound(self, table: Table) -> bool:
-        """Whether every row of a table refers to rows that are there: found by walking two indexes side by side.
-
-        Where the two say that they compare texts in another way than byte by byte, the answer is rather no: then rows
-        are looked up one by one.
-        """
+        """Whether every row of a table refers to rows that are there."""
         parents = dict.fromkeys(self._references[table], CHUNKS)
         parents |= {"cluster_id": CLUSTERS} if table is MEMBERSHIPS else {}
-        return not any(
-            self._connection.execute(
-                f"SELECT 1 FROM (SELECT {column} COLLATE BINARY FROM main.{table.name} "  # noqa: S608 (names are ours)
-                f"EXCEPT SELECT id FROM main.{parent.name} WHERE id IS NOT NULL ORDER BY 1 LIMIT 1)"
-            ).fetchone()
-            for column, parent in parents.items()
-        )
+        return all(all_found(self._connection, table, column, parent) for column, parent in parents.items())
 
     def _has_member(self) -> str:
         """Give the condition that a cluster has a selected member."""
