@@ -307,6 +307,35 @@ def test_the_bytes_are_on_disk_before_the_name(target: Path, monkeypatch: pytest
     assert synced == [(False, False), (True, True)]
 
 
+def test_what_is_on_its_way_to_the_disk_can_be_read(target: Path) -> None:
+    """While the disk takes a file, all that was written into it is there to be read."""
+    with atomic.new_file(target, overwrite=False) as file:
+        file.write(b"whole")
+        with atomic.flushing(file):
+            file.seek(0)
+            assert file.read() == b"whole"
+    assert target.read_bytes() == b"whole"
+
+
+def test_a_disk_that_does_not_take_it_is_heard_of(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system tells of a failed sync once; it is not lost, and no file appears."""
+
+    def fail(_descriptor: int) -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def write() -> None:
+        with atomic.new_file(target, overwrite=False) as file:
+            file.write(b"whole")
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "fsync", fail)
+                with atomic.flushing(file):
+                    pass
+
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        write()
+    assert names(target.parent) == []
+
+
 @pytest.mark.parametrize(
     ("name", "temporary"),
     [(LEFTOVER, True), ("target", False), (".ecm-agent-x", False), ("x.partial", False)],

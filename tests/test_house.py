@@ -121,14 +121,15 @@ def matches(pattern: re.Pattern[str], files: list[Path]) -> list[str]:
     ]
 
 
-def test_asking_for_the_version_loads_nothing_heavy() -> None:
-    """`ecm-agent --version` answers without importing a package that takes time to load."""
-    command = [sys.executable, "-X", "importtime", "-m", "ecm_agent", "--version"]
+@pytest.mark.parametrize(("option", "unneeded"), [("--version", HEAVY | {"typer", "rich"}), ("--help", HEAVY)])
+def test_asking_for_the_version_or_for_help_loads_nothing_heavy(option: str, unneeded: set[str]) -> None:
+    """`ecm-agent --version` answers without importing even what reads the command line, `--help` with little more."""
+    command = [sys.executable, "-X", "importtime", "-m", "ecm_agent", option]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "ecm_agent" in loaded
-    assert not loaded & HEAVY
+    assert not loaded & unneeded
 
 
 def test_only_one_module_renames_files() -> None:
