@@ -1,6 +1,6 @@
 """How fast the program is and how much memory it takes, beside the floor and beside other programs, in one run.
 
-    python benchmarks/speed.py [--stores many-10k,real-20k] [--rounds 5] [--cache FOLDER]
+    python benchmarks/speed.py [--stores many-10k,real-20k,many-1M:1] [--rounds 5] [--cache FOLDER]
                                [--only export,verify,import,merge,backup,start] [--json FILE] [--plot FILE.png]
 
 Every command is a process of its own, as a user would start it, and all of them take turns, round by round, so that a
@@ -55,7 +55,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stores", type=_sizes, default=_sizes("many-10k"), help="which stores, by form and chunks")
+    parser.add_argument(
+        "--stores", type=_stores, default="many-10k", help="which stores, by form and chunks; many-1M:1 has one round"
+    )
     parser.add_argument("--rounds", type=_rounds, default=5)
     parser.add_argument("--only", type=_parts, default=set(PARTS), help=f"some of: {','.join(PARTS)}")
     parser.add_argument("--cache", type=Path, help="keep the stores in this folder, and use those that are there")
@@ -70,8 +72,10 @@ def _rounds(text: str) -> int:
     return int(text)
 
 
-def _sizes(text: str) -> list[Size]:
-    return [Size.parse(name) for name in text.split(",")]
+def _stores(text: str) -> list[tuple[Size, int | None]]:
+    """Parse names of stores, each with its own number of rounds where it has one."""
+    named = (one.partition(":") for one in text.split(","))
+    return [(Size.parse(name), _rounds(rounds) if colon else None) for name, colon, rounds in named]
 
 
 def _parts(text: str) -> set[str]:
@@ -93,19 +97,22 @@ def _folder(cache: Path | None) -> Iterator[Path]:
 
 def _measured(arguments: argparse.Namespace, cache: Path, work: Path) -> Iterator[Results]:
     of_stores = arguments.only - {"start"}
-    for size in arguments.stores if of_stores else ():
+    for size, rounds in arguments.stores if of_stores else ():
         material = Material.made(size, cache, work, of_stores)
         chosen = [one for one in of_store(material) if one.part in of_stores]
         sizes = material.store.stat().st_size, material.archive.stat().st_size
-        yield Results(size, *sizes, _taking_turns(chosen, arguments.rounds, work))
+        yield Results(size, *sizes, _taking_turns(chosen, rounds or arguments.rounds, work))
     if "start" in arguments.only:
         yield Results(None, 0, 0, _taking_turns(of_start_up(), arguments.rounds * START_ROUNDS, work))
 
 
 def _taking_turns(contenders: list[Contender], rounds: int, work: Path) -> dict[str, list[Cost]]:
-    """Measure everything once in each round, after a first one that only warms up caches and is not counted."""
+    """Measure everything once in each round, after a first one that only warms up caches and is not counted.
+
+    Where there is but one round, it is the only one: what takes so long hardly notices.
+    """
     costs: dict[str, list[Cost]] = {one.name: [] for one in contenders}
-    for number in range(rounds + 1):
+    for number in range(0 if rounds > 1 else 1, rounds + 1):
         for one in contenders:
             print(f"\rround {number} of {rounds}: {one.name:40}", end="", file=sys.stderr, flush=True)
             cost = one.measured(work / "now")

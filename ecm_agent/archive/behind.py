@@ -27,7 +27,8 @@ class Behind:
     def __init__(self) -> None:
         self._work: SimpleQueue[tuple[Callable[[Data], object], Data] | None] = SimpleQueue()
         self._room = Semaphore(_WAITING)
-        self._thread = Thread(target=self._run, name="archive")
+        # A daemon: where a reader is abandoned for good, the end of the program must not wait for it.
+        self._thread = Thread(target=self._run, name="archive", daemon=True)
         self._error: BaseException | None = None
 
     def __enter__(self) -> Self:

@@ -21,6 +21,7 @@ def memory(ids: list[object], ends: list[object], *, of: str = "TEXT", to: str =
     connection = sqlite3.connect(":memory:")
     connection.execute(f"CREATE TABLE chunks (id {to})")
     connection.execute(f"CREATE TABLE edges (source_chunk_id {of}, target_chunk_id {of})")
+    connection.executescript("CREATE INDEX by_id ON chunks(id); CREATE INDEX by_source ON edges(source_chunk_id)")
     connection.executemany("INSERT INTO chunks VALUES (?)", [(key,) for key in ids])
     connection.executemany("INSERT INTO edges VALUES (?, ?)", [(key, key) for key in ends])
     return connection
@@ -50,3 +51,12 @@ def test_nothing_is_no_reference(ends: list[object]) -> None:
     with closing(memory(["a", None], ends)) as connection:
         assert not all_found(connection, EDGES, "source_chunk_id", CHUNKS)
         assert any_dangles(connection)
+
+
+def test_without_an_index_there_is_no_quick_look() -> None:
+    """A column without one would have to be sorted, which takes memory: all may be there, but that is not said."""
+    with closing(memory(["a"], ["a"])) as connection:
+        assert all_found(connection, EDGES, "source_chunk_id", CHUNKS)
+        assert not all_found(connection, EDGES, "target_chunk_id", CHUNKS)
+        connection.execute("DROP INDEX by_id")
+        assert not all_found(connection, EDGES, "source_chunk_id", CHUNKS)
