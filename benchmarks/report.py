@@ -87,11 +87,12 @@ def _first_line(command: list[str]) -> str:
 def table(results: Results) -> Iterator[str]:
     """Write the lines of one table, with a heading."""
     count = len(next(iter(results.rounds.values())))
+    told = f"medians of {count}" if count > 1 else "one round"
     if results.size:
         sizes = f"store {_megabytes(results.store_bytes)} MB, archive {_megabytes(results.archive_bytes)} MB"
-        yield f"### {results.size}: {results.size.chunks:,} chunks, {sizes}, medians of {count}"
+        yield f"### {results.size}: {results.size.chunks:,} chunks, {sizes}, {told}"
     else:
-        yield f"### start-up, medians of {count}"
+        yield f"### start-up, {told}"
     yield ""
     yield "| what | wall, s | CPU, s | peak memory, MB | written, MB | wall : | CPU : | compared with | bar |"
     yield "| --- | --: | --: | --: | --: | --: | --: | --- | --- |"
