@@ -33,11 +33,15 @@ _TABLES = (
 
 def export(store: str, size: str, file: str) -> None:
     """Read all rows, then encrypt and write `size` bytes."""
+    read(store)
+    encrypt(int(size), Path(file))
+
+
+def read(store: str | Path) -> None:
     with closing(sqlite3.connect(store)) as connection:
         for table, _ in connection.execute(_TABLES, ("table",)).fetchall():
             for _row in connection.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 (a table of the store's own)
                 pass
-    encrypt(int(size), Path(file))
 
 
 def encrypt(size: int, file: Path) -> None:

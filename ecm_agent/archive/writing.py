@@ -57,9 +57,9 @@ def _metadata(manifest: Manifest) -> bytes:
 def _write_section(sink: ByteSink, section: str, batches: Iterable[Batch], behind: Behind) -> tuple[int, hashlib._Hash]:
     digest, written, lines = hashlib.sha256(), 0, b""
 
-    def put(lines: Data) -> None:
-        digest.update(lines)
-        sink.write(lines)
+    def put(data: Data) -> None:
+        digest.update(data)
+        sink.write(data)
 
     behind.do(sink.write, b',\n"%s":[\n' % section.encode())
     for batch in batches:

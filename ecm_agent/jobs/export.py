@@ -169,6 +169,11 @@ def _redacted(taken: Snapshot, selection: Selection, key: bytes) -> Snapshot | R
 
 
 def _refuse_output(output: Path, store: MemoryStore) -> None:
+    if str(output) == "-":
+        raise UsageError(
+            "An archive cannot go to standard output: it is read back before it counts.",
+            hint="Name a file.",
+        )
     companions = [Path(f"{store.path}{ending}").absolute() for ending in ("-wal", "-shm", "-journal")]
     if output.absolute() in companions:
         raise UsageError(f"{output} is a part of the memory store.", hint="Name another file.")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import sqlite3
-from sys import getsizeof
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ecm_agent import __version__
 from ecm_agent.errors import UsageError
@@ -17,16 +15,17 @@ from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.connection import columns_of, explained
 from ecm_agent.store.dangling import all_found
 from ecm_agent.store.other_tables import OtherTables
+from ecm_agent.store.pages import pages
 from ecm_agent.store.reading import RowReader, row_name
 from ecm_agent.store.schema import CHUNKS, CLUSTERS, EDGES, MEMBERSHIPS, TABLES, VECTOR_CLOCKS, VECTORS
 from ecm_agent.store.writing import quoted
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from ecm_agent.model.records import Batch, RecordType
-    from ecm_agent.store.reading import Row
     from ecm_agent.store.schema import Table
 
 MAX_ODDITIES = 20
@@ -34,10 +33,6 @@ MAX_ODDITIES = 20
 
 MAX_ORPHANS = 5
 """How many vectors without a chunk are named."""
-
-_FIRST_ROWID, _LAST_ROWID = -(2**63), 2**63 - 1
-_PAGE_BYTES, _FIRST_ROWS, _MOST_ROWS, _SAMPLE = 1 << 19, 32, 1024, 8
-"""How much is read at a time, in memory: what a processor's cache holds, of small rows many and of large ones few."""
 
 # The project slugs asked for; empty and unused when all are.
 _PROJECTS = "temp.ecm_agent_projects"
@@ -98,7 +93,8 @@ class SqliteSnapshot:
 
     def _batches_of(self, table: Table) -> Iterator[Batch]:
         reader = RowReader(table, self._columns[table])
-        for rows in self._pages(table, reader.selected):
+        values = ", ".join(self._expression(table, column) for column in reader.selected)
+        for rows in pages(self._connection, f"{values}, t.rowid FROM main.{table.name} t", self._wanted(table)):
             batch, oddities = reader.read(rows)
             self._note(oddities, len(oddities))
             yield batch
@@ -106,36 +102,6 @@ class SqliteSnapshot:
     def _note(self, oddities: list[Oddity], odd_rows: int) -> None:
         self.odd_rows += odd_rows
         self.oddities += oddities[: MAX_ODDITIES - len(self.oddities)]
-
-    def _pages(self, table: Table, columns: list[str]) -> Iterator[list[Row]]:
-        """Read a table in the order it was written, some rows at a time, so that one bad row costs one page.
-
-        After the values of its columns, each row has its number in the table.
-        """
-        values = ", ".join(self._expression(table, column) for column in columns)
-        sql = (
-            f"SELECT {values}, t.rowid FROM main.{table.name} t "  # noqa: S608 (names are ours or quoted)
-            f"WHERE t.rowid >= ? AND {self._wanted(table)} ORDER BY t.rowid LIMIT ?"
-        )
-        start, limit = _FIRST_ROWID, _FIRST_ROWS
-        while rows := self._page(sql, start, limit):
-            last: Any = rows[-1][-1]  # a rowid is an integer
-            yield rows
-            if len(rows) < limit or last == _LAST_ROWID:
-                return
-            start, limit = last + 1, _rows_of_a_page(rows)
-
-    def _page(self, sql: str, start: int, limit: int) -> list[Row]:
-        try:
-            return self._connection.execute(sql, (start, limit)).fetchall()
-        except sqlite3.OperationalError as error:
-            if "decode to UTF-8" not in str(error):
-                raise
-        self._connection.text_factory = lenient_text
-        try:
-            return self._connection.execute(sql, (start, limit)).fetchall()
-        finally:
-            self._connection.text_factory = str
 
     def _expression(self, table: Table, column: str) -> str:
         if table is CLUSTERS and column == "member_chunk_ids":
@@ -250,13 +216,6 @@ class SqliteSnapshot:
                 )
         self._connection.execute(f"CREATE TEMP TABLE {_PROJECTS.removeprefix('temp.')} (slug TEXT PRIMARY KEY)")
         self._connection.executemany(f"INSERT INTO {_PROJECTS} VALUES (?)", [(slug,) for slug in set(asked)])  # noqa: S608 (ours)
-
-
-def _rows_of_a_page(rows: list[Row]) -> int:
-    """Say how many rows like these, of which some are looked at, are to be read next."""
-    some = rows[:: max(1, len(rows) // _SAMPLE)]
-    size = sum(getsizeof(value) for row in some for value in row)
-    return max(1, min(_PAGE_BYTES * len(some) // size, _MOST_ROWS))
 
 
 def schema_version(connection: sqlite3.Connection) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import builders
@@ -19,8 +20,6 @@ from ecm_agent.model.manifest import Selection, timestamp
 from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from workplace import Workplace
 
     from ecm_agent.archive import Compression
@@ -85,6 +84,14 @@ def test_only_a_file_is_replaced(at: Workplace) -> None:
         with pytest.raises(UsageError, match="not a regular file"):
             run(at, output)
     assert pipe.is_fifo()
+
+
+def test_standard_output_is_no_place(at: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes `-o -` is told so, and finds no file of that name."""
+    monkeypatch.chdir(at.home)
+    with pytest.raises(UsageError, match="standard output"):
+        run(at, Path("-"))
+    assert not Path("-").exists()
 
 
 def test_a_link_is_written_through(at: Workplace) -> None:
