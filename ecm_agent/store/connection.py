@@ -83,6 +83,15 @@ def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
     return [name for (name,) in rows]
 
 
+def has_index(connection: sqlite3.Connection, table: str, column: str) -> bool:
+    """Whether every row of a table can be found by a column."""
+    sql = (
+        "SELECT 1 FROM pragma_index_list(?, 'main') l, pragma_index_info(l.name, 'main') c "
+        "WHERE NOT l.partial AND c.seqno = 0 AND c.name = ?"
+    )
+    return connection.execute(sql, (table, column)).fetchone() is not None
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn what SQLite says into a sentence about this store."""

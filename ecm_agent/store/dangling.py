@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.store.base import Dropped, Oddity
 from ecm_agent.store.cells import lenient_text
-from ecm_agent.store.connection import columns_of
+from ecm_agent.store.connection import columns_of, has_index
 from ecm_agent.store.reading import row_name
 from ecm_agent.store.schema import CHUNKS, CLUSTERS, EDGES, MEMBERSHIPS
 
@@ -32,20 +32,12 @@ def all_found(connection: sqlite3.Connection, table: Table, column: str, parent:
     The answer may be no all the same, where a column has no index, or compares texts in another way than byte by byte:
     then look rows up one by one.
     """
-    if not all(_has_index(connection, *of) for of in ((table, column), (parent, "id"))):
+    if not (has_index(connection, table.name, column) and has_index(connection, parent.name, "id")):
         return False  # SQLite would sort all of it, in memory
     return not connection.execute(
         f"SELECT 1 FROM (SELECT {column} COLLATE BINARY FROM main.{table.name} "  # noqa: S608 (ours)
         f"EXCEPT SELECT id FROM main.{parent.name} WHERE id IS NOT NULL ORDER BY 1 LIMIT 1)"
     ).fetchone()
-
-
-def _has_index(connection: sqlite3.Connection, table: Table, column: str) -> bool:
-    indexes = (
-        "SELECT 1 FROM pragma_index_list(?) l, pragma_index_info(l.name) c "
-        "WHERE NOT l.partial AND c.seqno = 0 AND c.name = ?"
-    )
-    return connection.execute(indexes, (table.name, column)).fetchone() is not None
 
 
 def dangles(table: Table) -> str:

@@ -9,7 +9,7 @@ from ecm_agent.model.records import TableRow
 from ecm_agent.store.base import Oddity
 from ecm_agent.store.dangling import NOT_THERE, REFERENCES
 from ecm_agent.store.merging.loose_ends import LooseEnds
-from ecm_agent.store.merging.matching import Matcher, project_of
+from ecm_agent.store.merging.matching import Matcher, count_by_project
 from ecm_agent.store.merging.others import Others
 from ecm_agent.store.merging.settling import same
 from ecm_agent.store.merging.tally import Count
@@ -93,11 +93,8 @@ class Comparison:
 
     def _count_removed(self, matcher: Matcher) -> None:
         self._connection.create_function("ecm_agent_matched", 1, matcher.matched.__contains__)
-        sql = (
-            f"SELECT {project_of(matcher.table)}, count(*) FROM main.{matcher.table.name} t "  # noqa: S608 (ours)
-            "WHERE NOT ecm_agent_matched(t.rowid) GROUP BY 1"
-        )
-        for project, rows in self._connection.execute(sql):
+        gone = count_by_project(self._connection, matcher.table, "NOT ecm_agent_matched(t.rowid)")
+        for project, rows in gone.items():
             self._count.add(matcher.table, project, "removed", rows)
 
 

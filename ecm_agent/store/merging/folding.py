@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ecm_agent.store.connection import has_index
 from ecm_agent.store.merging.matching import project_of
 from ecm_agent.store.merging.settling import folded
 from ecm_agent.store.schema import EDGES
@@ -75,11 +76,7 @@ def _fold_into(connection: sqlite3.Connection, edges: Matcher, ours: int, theirs
 @contextmanager
 def _indexed(connection: sqlite3.Connection) -> Iterator[None]:
     """See to it that edges can be found by their source, as all stores we know provide for."""
-    sql = (
-        "SELECT 1 FROM pragma_index_list('edges') AS list JOIN pragma_index_info(list.name) AS info "
-        "ON info.seqno = 0 WHERE info.name = 'source_chunk_id' AND NOT list.partial"
-    )
-    if connection.execute(sql).fetchone():
+    if has_index(connection, EDGES.name, "source_chunk_id"):
         yield
         return
     connection.execute("CREATE INDEX main.ecm_agent_merge ON edges (source_chunk_id)")

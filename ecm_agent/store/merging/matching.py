@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ecm_agent.errors import ArchiveInvalid, StoreUnreadable
@@ -103,6 +104,17 @@ class Matcher:
         places = zip(self.rule.key, key, strict=True)
         where = " AND ".join(f"t.{quoted(column)} IS {place_for(value)}" for column, value in places)
         return f"SELECT {select} FROM main.{quoted(self.table.name)} t WHERE {where}"  # noqa: S608 (quoted)
+
+
+def count_by_project(
+    connection: sqlite3.Connection, table: Table, condition: str, *values: SqlValue
+) -> Counter[SqlValue]:
+    """Count the rows `t` of a table for which a condition holds, by project.
+
+    They are counted here: for a GROUP BY, SQLite would sort all of them, in memory.
+    """
+    sql = f"SELECT {project_of(table)} FROM main.{table.name} t WHERE {condition}"  # noqa: S608 (ours)
+    return Counter(project for (project,) in connection.execute(sql, values))
 
 
 def project_of(table: Table) -> str:

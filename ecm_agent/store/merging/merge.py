@@ -15,7 +15,7 @@ from ecm_agent.store.dangling import REFERENCES, dangles
 from ecm_agent.store.generations import generation_of
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.merging.folding import fold
-from ecm_agent.store.merging.matching import Matcher, project_of
+from ecm_agent.store.merging.matching import Matcher, count_by_project, project_of
 from ecm_agent.store.merging.others import Others
 from ecm_agent.store.merging.rowset import RowSet
 from ecm_agent.store.merging.settling import settle
@@ -170,7 +170,7 @@ class Merge:
                 self._count.name_dropped(Oddity(EDGES.name, row_name(moved.name), _NOWHERE))
 
     def _count_new(self, table: Table) -> None:
-        sql = f"SELECT {project_of(table)}, count(*) FROM main.{table.name} t WHERE t.rowid > ? GROUP BY 1"  # noqa: S608 (ours)
-        for project, rows in self._connection.execute(sql, (self._matchers[table].before,)):
+        new = count_by_project(self._connection, table, "t.rowid > ?", self._matchers[table].before)
+        for project, rows in new.items():
             self._changed = True
             self._count.add(table, project, "added", rows)
