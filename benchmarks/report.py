@@ -1,7 +1,14 @@
-"""Figures → a report: Markdown tables of ratios with the bars they are held against, and a plot."""
+"""Figures → a report: Markdown tables of ratios with the bars they are held against, and a plot.
+
+    python benchmarks/report.py FIGURES.json [LATER.json …] [--plot FILE.png]
+
+writes the report of figures that `speed.py --json` kept; what was measured again later takes the place of what was.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import platform
 import shutil
@@ -10,18 +17,18 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import contenders as c
 from measuring import Cost
+from stores import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from stores import Size
+    from collections.abc import Iterator, Sequence
 
 MEGABYTE = 10**6
+_START_UP = "start-up"
 FULL_SIZE, MOST_MEMORY = 100_000, 100 * MEGABYTE
 GROWN_SIZE, MOST_GROWTH = 1_000_000, 1.1
 _BARS = {
@@ -63,7 +70,45 @@ class Results:
         """Give everything, as JSON has it."""
         rounds = {name: [asdict(cost) for cost in costs] for name, costs in self.rounds.items()}
         sizes = {"store_bytes": self.store_bytes, "archive_bytes": self.archive_bytes}
-        return {"of": str(self.size or "start-up"), **(sizes if self.size else {}), "rounds": rounds}
+        return {"of": str(self.size or _START_UP), **(sizes if self.size else {}), "rounds": rounds}
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> Self:
+        """Give back what `raw` gave."""
+        size = None if raw["of"] == _START_UP else Size.parse(raw["of"])
+        rounds = {name: [Cost(**cost) for cost in costs] for name, costs in raw["rounds"].items()}
+        return cls(size, raw.get("store_bytes", 0), raw.get("archive_bytes", 0), rounds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figures", type=Path, nargs="+", metavar="FIGURES.json")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw time and memory (needs matplotlib)")
+    arguments = parser.parse_args()
+    everything = kept(arguments.figures)
+    show(everything)
+    if arguments.plot:
+        plot(everything, arguments.plot)
+
+
+def kept(files: Sequence[Path]) -> list[Results]:
+    """Read figures that were kept, the later ones over the earlier ones."""
+    found: dict[str, Results] = {}
+    for file in files:
+        for raw in json.loads(file.read_text(encoding="utf-8"))["results"]:
+            results = Results.of(raw)
+            if raw["of"] in found:
+                found[raw["of"]].rounds.update(results.rounds)
+            else:
+                found[raw["of"]] = results
+    return list(found.values())
+
+
+def show(everything: list[Results]) -> None:
+    """Print all tables, and what there is to say of memory."""
+    for results in everything:
+        print("\n".join(table(results)))
+    print("\n".join(memory_bars(everything)))
 
 
 def machine() -> dict[str, str]:
@@ -86,7 +131,7 @@ def _first_line(command: list[str]) -> str:
 
 def table(results: Results) -> Iterator[str]:
     """Write the lines of one table, with a heading."""
-    count = len(next(iter(results.rounds.values())))
+    count = max(map(len, results.rounds.values()))
     told = f"medians of {count}" if count > 1 else "one round"
     if results.size:
         sizes = f"store {_megabytes(results.store_bytes)} MB, archive {_megabytes(results.archive_bytes)} MB"
@@ -182,3 +227,7 @@ def refuse_to_draw_without_library() -> None:
 
 def _chunks(one: Results) -> int:
     return one.size.chunks if one.size else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -43,9 +43,7 @@ def main() -> None:
     about = report.machine()
     print(f"Command: `python benchmarks/speed.py {' '.join(sys.argv[1:])}`")
     print(", ".join(f"{name} {value}" for name, value in about.items()), end="\n\n")
-    for results in everything:
-        print("\n".join(report.table(results)))
-    print("\n".join(report.memory_bars(everything)))
+    report.show(everything)
     if arguments.json:
         raw = {"machine": about, "results": [results.raw() for results in everything]}
         arguments.json.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
