@@ -6,6 +6,7 @@ import gc
 import sys
 
 from ecm_agent import __version__
+from ecm_agent.cli.output import complete_streams, output
 
 # Records come a thousand at a time, and none is in a cycle: the collector need not look for one after every 700 new
 # objects, nor while the modules are loaded that make up the program.
@@ -14,12 +15,14 @@ gc.set_threshold(20_000)
 
 def main() -> None:
     """Run the command line; the version alone is told without loading it."""
-    if sys.argv[1:] == ["--version"]:
-        print(f"ecm-agent {__version__}")  # noqa: T201 (the face prints)
-        return
-    from ecm_agent.cli import app
+    complete_streams()
+    with output():
+        if sys.argv[1:] == ["--version"]:
+            print(f"ecm-agent {__version__}")  # noqa: T201 (the face prints)
+            return
+        from ecm_agent.cli import app
 
-    app.main()
+        app.main()
 
 
 if __name__ == "__main__":

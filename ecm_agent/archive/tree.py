@@ -160,6 +160,8 @@ class _WholeCharacters:
 
     def read(self, size: int, /) -> bytes:
         fresh = self._source.read(max(size, MAX_RECORD_BYTES - self.room))
+        if b"\v" in fresh or b"\f" in fresh:  # the parser takes them for white space
+            raise not_json("a control character that is no white space")
         block = self._kept + fresh
         self.room -= len(fresh)
         if self.room < 0:

@@ -1,7 +1,5 @@
 """The commands, gathered; and `main`, which the operating system calls."""
 
-import io
-import os
 import signal
 import sys
 from types import FrameType
@@ -39,7 +37,6 @@ app.add_typer(destinations.app, name="destination")
 def main() -> None:
     """Run the command line. SIGTERM ends it as tidily as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _terminate)
-    _complete_streams()
     app(prog_name="ecm-agent")
 
 
@@ -57,15 +54,6 @@ def _options(
     ] = False,
 ) -> None:
     """Options before the command."""
-
-
-def _complete_streams() -> None:
-    """Make the standard streams safe to use, however the program was started."""
-    for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, stream) is None:  # closed (`>&-`); the next file opened would take its place
-            setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115, PTH123 (stays open for good)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal's encoding lacks must not end a command
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:

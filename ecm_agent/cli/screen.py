@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ecm_agent.cli.output import output
 from ecm_agent.errors import EcmError, LockHeld, Skipped
 from ecm_agent.jobs.progress import Progress, Silent
 
@@ -105,7 +106,7 @@ class Screen:
 def screen(*, json: bool) -> Iterator[Screen]:
     """Run a command: give it its screen, turn errors into messages and exit codes."""
     shown = Screen(json=json)
-    with _output():
+    with output():
         try:
             yield shown
         except EcmError as error:
@@ -124,24 +125,6 @@ def tried(out: Screen, codes: list[int], what: str = "") -> Iterator[None]:
     except EcmError as error:
         out.fail(type(error)(f"{what}: {error.message}", hint=error.hint) if what else error)
         codes.append(error.exit_code)
-
-
-@contextmanager
-def _output() -> Iterator[None]:
-    """Send out what was printed in the block, however it ends, and end with exit code 1 where that cannot be."""
-    try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-    except OSError as error:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # what is still buffered shall fail no second time
-        if not isinstance(error, BrokenPipeError):  # then the reader has gone, and there is nobody left to tell
-            where = f": {error.filename}" if error.filename else ""
-            print(f"ecm-agent: The system says: {error.strerror or error}{where}.", file=sys.stderr)  # noqa: T201 (the face prints)
-        raise SystemExit(1) from None
 
 
 class _Interrupted(EcmError):

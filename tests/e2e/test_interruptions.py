@@ -127,7 +127,7 @@ def test_an_interrupted_restore_leaves_the_old_memory(busy: Program, number: sig
     assert busy.run("undo").code == 10
 
 
-@pytest.mark.parametrize("words", ["list", "list --json", "import no.ecm --json", "config show"])
+@pytest.mark.parametrize("words", ["list", "list --json", "import no.ecm --json", "config show", "--help", "--version"])
 def test_a_reader_that_leaves_is_no_error(program: Program, words: str) -> None:
     """With nobody reading, as in `… | head -0`, a command ends without a word on stderr but its own."""
     assert program.run("backup").code == 0
@@ -143,7 +143,7 @@ def test_a_reader_that_leaves_is_no_error(program: Program, words: str) -> None:
     assert ended.stderr == ""
 
 
-@pytest.mark.parametrize("words", ["list", "list --json", "status"])
+@pytest.mark.parametrize("words", ["list", "list --json", "status", "--help", "--version"])
 def test_a_full_disk_under_the_output_is_said(program: Program, words: str) -> None:
     """Where what a command prints cannot be written, it says so in a sentence and ends with 1."""
     assert program.run("backup").code == 0
