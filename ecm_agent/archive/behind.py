@@ -1,4 +1,4 @@
-"""Work done behind one's back: digests, compression, encryption and writing, while the next records are encoded.
+"""Work done behind one's back: digests, compression, encryption and writing, while the next records are made or read.
 
 Those need no interpreter, of which there is only one. Pieces of work are done one after the other, in the order they
 were handed over, by one thread. Only a few may wait, so memory stays flat. What goes wrong comes back to whoever hands

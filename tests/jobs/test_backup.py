@@ -15,6 +15,7 @@ import pytest
 from fakes import FaultyDestination, MemoryDestination, RecordingDestination, UnpluggedDestination
 from workplace import PASSWORD, archive, held_elsewhere
 
+from ecm_agent.archive import Seal, open_archive, write_archive
 from ecm_agent.errors import (
     DestinationRefused,
     DestinationUnavailable,
@@ -191,6 +192,22 @@ def test_another_good_archive_is_not_this_one(at: Workplace) -> None:
     assert result.archive in result.deliveries[0].error
     assert at.history.proofs("memory:")[result.archive].fault
     assert the_archive(first) in at.memory.archives
+
+
+def sealed_anew(content: bytes) -> bytes:
+    """Give an archive of the very same records under another seal."""
+    archive, again = open_archive(io.BytesIO(content), PASSWORD), io.BytesIO()
+    write_archive(again, archive.manifest, archive.batches(), seal=Seal.draw(PASSWORD), compression="none")
+    assert verify(again, PASSWORD).records == verify(io.BytesIO(content), PASSWORD).records
+    return again.getvalue()
+
+
+def test_the_same_records_under_another_seal_are_not_this_archive(at: Workplace) -> None:
+    """Records are not counted again where an archive is kept, so it must be the one of which they were, to the byte."""
+    result = backup(at.job(FaultyDestination(at.memory, misread=sealed_anew)), at.context())
+    assert result.exit_code == 13
+    assert "another archive" in result.deliveries[0].error
+    assert at.history.proofs("memory:")[result.archive].fault
 
 
 @pytest.mark.parametrize("script", [{"put": [GONE]}, {"open": [GONE]}, {"list": [GONE], "put": [GONE]}], ids=str)
