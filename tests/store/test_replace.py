@@ -176,14 +176,14 @@ ORIGINAL: list[Batch] = as_original(
 )
 
 
-def test_an_archive_of_the_original_program_gives_the_same_rows_twice(tmp_path: Path) -> None:
-    """What such an archive lacks is made up from the archive alone: importing it again changes nothing."""
-    first, second = SqliteStore(tmp_path / "first.db"), SqliteStore(tmp_path / "second.db")
-    for store in (first, second, second):
+def test_an_archive_of_the_original_program_gives_the_same_rows_twice(store: SqliteStore) -> None:
+    """What such an archive lacks is made up from the archive alone, but for the time at which a chunk was put in."""
+    imported = []
+    for _ in range(2):
         store.replace(manifest_of(ORIGINAL), ORIGINAL)
-    created = query(first, "SELECT created_at FROM chunks LIMIT 1")
-    execute(second.path, f"UPDATE chunks SET created_at = '{created[0][0]}'")
-    assert rows_of(first.path) == rows_of(second.path)
+        execute(store.path, "UPDATE chunks SET created_at = NULL")
+        imported.append(rows_of(store.path))
+    assert imported[0] == imported[1]
 
 
 def test_what_the_original_program_left_out_is_filled_in(store: SqliteStore) -> None:
