@@ -24,7 +24,6 @@ from ecm_agent.model.manifest import Selection
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.retention import Policy
 from ecm_agent.secret import Secret
-from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +80,7 @@ class Workplace:
 
     def __post_init__(self) -> None:
         self._kin: tuple[str, str] | None = None
-        self.store = SqliteStore(self.home / "memory.db")
-        builders.fill(self.store, builders.memory())
+        self.store = builders.sqlite_store(self.home / "memory.db")
         self.state_dir = self.home / "state"
         self.history = History(self.state_dir)
 

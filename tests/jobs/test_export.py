@@ -17,7 +17,6 @@ from ecm_agent.errors import EcmError, StoreUnreadable, UsageError
 from ecm_agent.jobs.export import Exported, export, export_to
 from ecm_agent.jobs.verify import verify
 from ecm_agent.model.manifest import Selection, timestamp
-from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from workplace import Workplace
@@ -152,8 +151,7 @@ def test_times_are_written_in_utc(moment: datetime, written: str) -> None:
 
 def test_the_document_says_nothing_of_where_the_store_lies(at: Workplace) -> None:
     """Stores of the same content give the same document, wherever they lie; only a job's archives tell them apart."""
-    other = SqliteStore(at.home / "elsewhere.db")
-    builders.fill(other, builders.memory())
+    other = builders.sqlite_store(at.home / "elsewhere.db")
     documents = []
     for store in (at.store, other):
         file = io.BytesIO()

@@ -74,8 +74,8 @@ def into(
 
 @pytest.fixture
 def target(at: Workplace) -> SqliteStore:
-    """Make a store with another memory than the workplace's own."""
-    store = SqliteStore(at.home / "target.db")
+    """Make a store as old as the workplace's own (which no archive says), with another memory."""
+    store = builders.sqlite_store(at.home / "target.db")
     batches = builders.memory()
     batches[0] = [builders.chunk("c3", content="what was there before"), builders.chunk("c1", "seed-catalog")]
     builders.fill(store, batches)
