@@ -47,11 +47,14 @@ class Head(Struct, frozen=True):
             )
 
 
-class Digests(Struct, frozen=True):
-    """The trailing proof: SHA-256, in hexadecimal, of each section's record lines as they stand in the file."""
+class Digests(Struct, frozen=True, omit_defaults=True):
+    """The trailing proof: SHA-256, in hexadecimal, of lines as they stand in the file."""
 
     algorithm: str
     sections: dict[str, str]
+    """Of each section's record lines."""
+    head: str = ""
+    """Of the two lines before the sections. Archives of early versions have none."""
 
 
 Part: TypeAlias = tuple[str, Batch]

@@ -58,21 +58,29 @@ class LineDocument:
         self._buffer = b""
         self.unknown: Counter[str] = Counter()
         """How many records the sections of unknown name hold; complete once `parts` is used up."""
+        self.matched = False
+        """Whether there were digests of all that is said, and they matched; known once `parts` is used up."""
 
     def manifest(self) -> Manifest:
         """Read the first two lines."""
+        return self._head()[0]
+
+    def _head(self) -> tuple[Manifest, str]:
+        first = self._line(b",", longest=_LONGEST_HEAD)
         try:
-            head = msgspec.json.decode(self._line(b",", longest=_LONGEST_HEAD) + b"}", type=Head)
+            head = msgspec.json.decode(first + b"}", type=Head)
             if head.format != FORMAT:
                 raise OtherLayout
             head.check()
-            return decode_manifest(head, self._value(b'"metadata":', self._line(b",")))
+            second = self._line(b",")
+            manifest = decode_manifest(head, self._value(b'"metadata":', second))
         except _NOT_OURS:
             raise OtherLayout from None
+        return manifest, hashlib.sha256(b"%s,\n%s,\n" % (first, second)).hexdigest()
 
     def parts(self) -> Iterator[Part]:
         """Read what follows: every section, then the digests, checking them against what was read."""
-        self.manifest()
+        _, head = self._head()
         found: dict[str, str] = {}
         with Behind() as behind:
             while (line := self._line()).endswith(b":["):
@@ -87,7 +95,7 @@ class LineDocument:
                     raise OtherLayout
         if not found.keys() >= set(REQUIRED):
             raise OtherLayout
-        self._end(line, found)
+        self._end(line, head, found)
 
     def _records(self, section: str, digest: hashlib._Hash, behind: Behind) -> Iterator[Part]:
         first = 0
@@ -128,16 +136,21 @@ class LineDocument:
         taken, self._buffer = memoryview(self._buffer)[:size], self._buffer[size:]
         return taken
 
-    def _end(self, line: bytes, found: dict[str, str]) -> None:
+    def _end(self, line: bytes, head: str, found: dict[str, str]) -> None:
         try:
             digests = msgspec.json.decode(self._value(b'"digests":', line), type=Digests)
         except _NOT_OURS:
             raise OtherLayout from None
         if self._line() != b"}" or self._buffer or self._source.read(1):
             raise OtherLayout
+        if digests.algorithm != "sha256":
+            raise ArchiveInvalid(f"Archive is damaged: its digests are by {digests.algorithm!r}, which is not known.")
+        if digests.head not in {"", head}:
+            raise ArchiveInvalid("Archive is damaged: the metadata do not match their digest.")
         for section, digest in digests.sections.items():
-            if digests.algorithm != "sha256" or found.get(section) != digest:
+            if found.get(section) != digest:
                 raise ArchiveInvalid(f"Archive is damaged: the {section} do not match their digest.")
+        self.matched = bool(digests.head) and digests.sections.keys() == found.keys()
 
     def _line(self, ending: bytes = b"", *, longest: int = _LONGEST_HEADING) -> bytes:
         while b"\n" not in self._buffer:

@@ -49,6 +49,8 @@ class Archive:
         self.manifest: Manifest = self._read_manifest()
         self.unknown: dict[str, int] = {}
         """Sections that this program has no record for, and how many each holds; known once `batches` is used up."""
+        self.matched = False
+        """Whether there were digests of all that is said, and they matched; known once `batches` is used up."""
 
     def batches(self) -> Iterator[Batch]:
         """Give every record, a batch at a time, sections in the order they stand in.
@@ -82,16 +84,16 @@ class Archive:
 
     def _parts(self) -> Iterator[Part]:
         given: Counter[str] = Counter()
-        document: LineDocument | TreeDocument
+        document: LineDocument | TreeDocument = (lines := LineDocument(self._document()))
         try:
-            document = LineDocument(self._document())
-            for section, batch in document.parts():
+            for section, batch in lines.parts():
                 given[section] += len(batch)
                 yield section, batch
         except OtherLayout:
             document = TreeDocument(self._document())
             members = self.manifest.original and self.manifest.gives_distances
             yield from _without(given, document.parts(members=members))
+        self.matched = lines.matched
         self.unknown = dict(document.unknown)
 
     def _document(self) -> ByteSource:

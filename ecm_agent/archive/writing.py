@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ecm_agent.archive.layout import Head
+from ecm_agent.archive.layout import Digests, Head
 from ecm_agent.errors import EcmError
 from ecm_agent.model.manifest import FORMAT, VERSION, Manifest
 from ecm_agent.model.records import RECORD_TYPES, Batch
@@ -28,8 +28,8 @@ def write_document(sink: ByteSink, manifest: Manifest, batches: Iterable[Batch],
     Whatever is done with a batch once it is encoded is done `behind`. Raises `EcmError` when the records are not as
     announced: a manifest is a promise, and the writer keeps it or fails.
     """
-    head = _ENCODER.encode(Head(FORMAT, VERSION, manifest.created))
-    behind.do(sink.write, head[:-1] + b',\n"metadata":' + _metadata(manifest))
+    head = _ENCODER.encode(Head(FORMAT, VERSION, manifest.created))[:-1] + b',\n"metadata":' + _metadata(manifest)
+    behind.do(sink.write, head)
     digests = {}
     groups = groupby(batches, key=lambda batch: batch[0].section)
     waiting = next(groups, None)
@@ -45,7 +45,8 @@ def write_document(sink: ByteSink, manifest: Manifest, batches: Iterable[Batch],
     if waiting:
         raise EcmError(f"The store gave {waiting[0]}, which its manifest does not announce at this place.")
     behind.wait()
-    proof = {"algorithm": "sha256", "sections": {section: digest.hexdigest() for section, digest in digests.items()}}
+    sections = {section: digest.hexdigest() for section, digest in digests.items()}
+    proof = Digests("sha256", sections, hashlib.sha256(head + b",\n").hexdigest())
     sink.write(b',\n"digests":' + _ENCODER.encode(proof) + b"\n}\n")
 
 

@@ -244,6 +244,8 @@ def inspected(file: Path, bytes_: int, format_: str, manifest: Manifest | None, 
 def verified(source: str, result: Verified) -> Iterator[str]:
     how = "decrypted" if result.encrypted else "not encrypted"
     yield f"Good: {source}, {size(result.bytes)}, {how}, every record read: {contents(result.manifest)}"
+    if not (result.encrypted or result.digests):
+        yield "  not held against digests (it has none of all it holds, or is laid out anew): a change may go unnoticed"
     yield from _no_backup(result.manifest)
     for section, records in sorted(result.unread.items()):
         yield f"  except {counted(records, 'records')} of section {section!r}, which this version does not know"

@@ -34,6 +34,8 @@ class Verified(Struct, frozen=True):
     bytes: int
     unread: dict[str, int] = {}
     """Sections that this program has no record for, and how many each holds: of them only that they are JSON."""
+    digests: bool = False
+    """Whether all it holds was held against digests: nothing else tells a changed plain archive from a good one."""
     warnings: list[str] = []
     """What is odd in its vectors, and no fault of the archive."""
 
@@ -50,8 +52,15 @@ def verify(
     odd = Oddness()
     for batch in followed(progress or Silent(), title, archive.manifest, odd.watched(archive.batches())):
         records[batch[0].section] += len(batch)
-    size = file.seek(0, 2)
-    return Verified(archive.manifest, dict(records), archive.encrypted, size, archive.unknown, list(odd.warnings()))
+    return Verified(
+        manifest=archive.manifest,
+        records=dict(records),
+        encrypted=archive.encrypted,
+        bytes=file.seek(0, 2),
+        unread=archive.unknown,
+        digests=archive.matched,
+        warnings=list(odd.warnings()),
+    )
 
 
 @contextmanager

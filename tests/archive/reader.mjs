@@ -65,16 +65,22 @@ function recordLines(bytes, name) {
   return bytes.subarray(start, bytes.indexOf("\n]", start - 1) + 1);
 }
 
+function headLines(bytes) {
+  const second = bytes.indexOf("\n") + 1;
+  if (bytes.indexOf('{"format":') !== 0 || bytes.indexOf('"metadata":{', second) !== second) return undefined;
+  return bytes.subarray(0, bytes.indexOf("\n", second) + 1);
+}
+
 function checkedDigests(document, bytes) {
-  const checked = [];
-  for (const [name, digest] of Object.entries(document.digests?.sections ?? {})) {
-    const lines = recordLines(bytes, name);
-    if (lines === undefined) continue;
-    if (document.digests.algorithm !== "sha256") throw invalid();
+  const { algorithm, head, sections = {} } = document.digests ?? {};
+  const pieces = Object.entries(sections).map(([name, digest]) => [name, recordLines(bytes, name), digest]);
+  if (head) pieces.push(["head", headLines(bytes), head]);
+  const checkable = pieces.filter(([, lines]) => lines !== undefined);
+  for (const [, lines, digest] of checkable) {
+    if (algorithm !== "sha256") throw invalid();
     if (createHash("sha256").update(lines).digest("hex") !== digest) throw invalid();
-    checked.push(name);
   }
-  return checked;
+  return checkable.map(([name]) => name);
 }
 
 function memberships(document) {

@@ -18,6 +18,7 @@ from ecm_agent.jobs.deliver import Delivery
 from ecm_agent.jobs.export import Exported
 from ecm_agent.jobs.rotate import Rotation
 from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept, ProvenRestore
+from ecm_agent.jobs.verify import Verified
 from ecm_agent.model.manifest import FORMAT, Manifest
 from ecm_agent.retention import Candidate, Decision
 from ecm_agent.store.base import Oddity
@@ -177,6 +178,17 @@ def test_the_status_hides_nothing() -> None:
     assert new.well
     assert "last run      never" in text(render.status([new], BERLIN))
     assert "last proven restore: never" in text(render.status([new], BERLIN))
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "digests", "told"), [(True, False, False), (False, True, False), (False, False, True)]
+)
+def test_a_verified_archive_says_when_a_change_would_have_gone_unnoticed(
+    *, encrypted: bool, digests: bool, told: bool
+) -> None:
+    """A seal tells of every change, and so do digests; without either it is said that nothing does."""
+    result = Verified(manifest=MANIFEST, records={}, encrypted=encrypted, bytes=1, digests=digests)
+    assert ("a change may go unnoticed" in text(render.verified("m.ecm", result))) is told
 
 
 def test_an_archive_says_what_it_lacks() -> None:

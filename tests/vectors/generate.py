@@ -351,6 +351,10 @@ def _contradictions() -> Iterator[Vector]:
         yield from _in_both_layouts(f"unannounced-{section}", what, silent, at=section)
     changed = plain.replace(b"beans", b"peas!", 1)
     yield Vector("digest.json", "content changed, not its digest", changed, INVALID, at="chunks")
+    renamed = plain.replace(b'"projects":["', b'"projects":["x', 1)
+    yield Vector("digest-head.json", "metadata changed, not their digest", renamed, INVALID, at="metadata")
+    early = re.sub(rb',"head":"[0-9a-f]{64}"', b"", plain)
+    yield Vector("digest-no-head.json", "by an early version: no digest of the metadata", early, counts=COUNTS)
     unknown = plain.replace(b'"sha256"', b'"sha3"', 1)
     yield Vector("digest-algorithm.json", "digests of a kind nobody knows", unknown, INVALID)
     none = document(MEMORY[:2], membership_count=None, vector_clock_count=None, vector_count=None)
@@ -430,7 +434,7 @@ def _lined(value: dict[str, Any]) -> bytes:
 
 def resealed(content: bytes) -> bytes:
     """Empty the digests of a changed document: its defect is another one."""
-    return re.sub(rb'"sections":\{.*\}\}\n', b'"sections":{}}\n', content)
+    return re.sub(rb'"sections":\{.*\}\n', b'"sections":{}}\n', content)
 
 
 def _setting(path: str, wrong: Any) -> Callable[[Any], Any]:  # noqa: ANN401 (any JSON value)
