@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 from ecm_agent import __version__
@@ -19,10 +20,17 @@ def main() -> None:
     with output():
         if sys.argv[1:] == ["--version"]:
             print(f"ecm-agent {__version__}")  # noqa: T201 (the face prints)
-            return
+        else:
+            _run()
+
+
+def _run() -> None:
+    try:
         from ecm_agent.cli import app
 
         app.main()
+    except KeyboardInterrupt:  # before there was a command that could say so
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def status(jobs: Iterable[JobStatus], zone: ZoneInfo) -> Iterator[str]:
             yield f"  last check    {_ended(job.last_check, zone)}"
         yield f"  last proven restore: {_proven(job.last_proven_restore)}"
         for waits in job.waiting:
-            tried = f"{counted(waits.attempts, 'attempts')}: {waits.error}"
+            tried = f"{counted(waits.attempts, 'attempts')}: {waits.error}" if waits.attempts else "not tried yet"
             yield f"  WAITING       {waits.archive} for {waits.destination}, {tried}"
         for place in job.destinations:
             yield from _place(place, zone)

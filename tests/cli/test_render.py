@@ -157,7 +157,10 @@ def test_the_status_hides_nothing() -> None:
         ),
         DestinationStatus("nas", "local:/nas", error="local:/nas is unavailable."),
     ]
-    waiting = [Pending("nightly", "new.ecm", "nas", MOMENT, 2, MOMENT, "No route.")]
+    waiting = [
+        Pending("nightly", "new.ecm", "nas", MOMENT, 2, MOMENT, "No route."),
+        Pending("nightly", "new.ecm", "local", MOMENT, 0, MOMENT, ""),  # left by a run that was interrupted
+    ]
     proven = ProvenRestore("a.ecm in local:/a", MOMENT, 4.2, 3.5 * 86400)
     status = JobStatus("nightly", "@daily", MOMENT, run, None, None, None, waiting, destinations, proven)
     assert not status.well
@@ -168,6 +171,7 @@ def test_the_status_hides_nothing() -> None:
         "  last success  never",
         "  last proven restore: 3 days ago, 4.2 s (a.ecm in local:/a)",
         "  WAITING       new.ecm for nas, 2 attempts: No route.",
+        "  WAITING       new.ecm for local, not tried yet",
         "  local:/a: 1 archive, 2.0 KiB, none proved",
         "    OVERDUE   nothing is proved here yet",
         "    NOT GOOD  bad.ecm: Decryption failed",
