@@ -155,6 +155,7 @@ class _WholeCharacters:
 
     def __init__(self, source: ByteSource) -> None:
         self.room = MAX_RECORD_BYTES
+        self.ended = False
         self._source = source
         self._kept = b""
 
@@ -164,6 +165,7 @@ class _WholeCharacters:
             raise not_json("a control character that is no white space")
         block = self._kept + fresh
         self.room -= len(fresh)
+        self.ended = not fresh
         if self.room < 0:
             raise too_long()
         good = match.end() if (match := _WHOLE_CHARACTERS.match(block)) else 0
@@ -182,7 +184,7 @@ def _events(source: _WholeCharacters) -> Iterator[_Event]:
     except UnicodeDecodeError:
         raise not_json("text that is not UTF-8") from None
     except ijson.JSONError as error:
-        raise not_json(_reason(error)) from None
+        raise not_json("it ends in the middle; was the file cut off?" if source.ended else _reason(error)) from None
 
 
 def _reason(error: Exception) -> str:

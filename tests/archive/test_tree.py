@@ -65,6 +65,17 @@ def test_control_characters_are_no_white_space(place: bytes, character: str) -> 
         texts_of(place % character.encode())
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(MINIFIED[:-1], "ends in the middle"), (MINIFIED[:700], "ends in the middle"), (MINIFIED[:-1] + b"x", "not JSON")],
+)
+def test_what_was_cut_off_is_told_from_what_was_changed(content: bytes, said: str) -> None:
+    """A file that was not copied to its end is said to be that."""
+    with pytest.raises(ArchiveInvalid, match=said) as caught:
+        read(content)
+    assert ("cut off" in caught.value.message) is (said != "not JSON")
+
+
 @pytest.mark.parametrize("size", [*range(1, 40), 1000, len(MINIFIED)])
 def test_a_minified_document_is_read_whatever_the_block(size: int) -> None:
     """Blocks may end anywhere in a document of any layout."""
