@@ -81,4 +81,5 @@ def invented(path: Path) -> SqliteStore:
             columns, given = ("a, b, c, d, k", f"{values}, {number + at}") if keyed else ("a, b, c, d", values)
             execute(path, f"INSERT INTO {name} ({columns}) VALUES ({given})")
     execute(path, "DELETE FROM invented_9 WHERE k > 11", _FOREIGN)
+    execute(path, "PRAGMA user_version = 17; PRAGMA application_id = -1161904947")
     return store

@@ -6,9 +6,9 @@ are quoted and from expressions of a small language (`store.expressions`): nothi
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ecm_agent.model.records import Cell
 
@@ -18,6 +18,9 @@ MEMORY_TABLES = frozenset(
 """The tables without which there is no memory: those that have sections of their own, and what says their version."""
 
 VERSION_TABLE = "schema_version"
+
+Int32: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+"""What SQLite keeps in the header of a database."""
 
 
 class Column(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -136,6 +139,10 @@ class Schema(Struct, frozen=True, omit_defaults=True, rename="camel"):
     foreign: list[Foreign] = []
     version_rows: list[list[Cell]] = []
     """The rows of the table `schema_version`: which generation this is, and since when."""
+    user_version: Int32 = 0
+    """A number of the owning program's own, by which many tell what they have to migrate."""
+    application_id: Int32 = 0
+    """Whose database this is, as far as `file` and its like are concerned."""
 
     @property
     def with_rows(self) -> list[Table | FullText]:

@@ -47,7 +47,8 @@ def describe(connection: sqlite3.Connection) -> Schema:
     ]
     tables = [_table(connection, name, sql) for kind, name, sql in objects if kind == "table"]
     versions = next((_version_rows(connection, table) for table in tables if table.name == VERSION_TABLE), [])
-    return Schema(tables, list(full_texts.values()), foreign, versions)
+    numbers = (connection.execute(f"PRAGMA main.{name}").fetchone()[0] for name in ("user_version", "application_id"))
+    return Schema(tables, list(full_texts.values()), foreign, versions, *numbers)
 
 
 def _version_rows(connection: sqlite3.Connection, table: Table) -> list[list[Cell]]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from ecm_agent.errors import ArchiveInvalid
-from ecm_agent.model.schema import VERSION_TABLE
-from ecm_agent.store.cells import SqlValue, from_cell
+from ecm_agent.model.schema import VERSION_TABLE, Schema
+from ecm_agent.store.cells import from_cell
 from ecm_agent.store.connection import columns_of
 from ecm_agent.store.generations import generation_for
 from ecm_agent.store.inserting import place_for
@@ -29,17 +31,16 @@ _ROW_NUMBERS = frozenset(("rowid", "oid", "_rowid_"))
 
 
 class Foundation:
-    """What makes an empty store: a script of ours, or what is made of a description with its `schema_version`.
+    """What makes an empty store: a script of ours, or what is made of a description.
 
     `not_made` names what of a description was not made; complete once the store is laid.
     """
 
-    def __init__(
-        self, ddl: str = "", making: Making | None = None, versions: list[list[SqlValue]] | None = None
-    ) -> None:
+    def __init__(self, ddl: str = "", making: Making | None = None, schema: Schema | None = None) -> None:
+        """Take a script or a making, or both; with a `schema`, the new store says of itself what that says."""
         self._ddl = ddl
         self._making = making
-        self._versions = versions or []
+        self._schema = schema or Schema()
         self.not_made = making.not_made if making else []
 
     def lay(self, connection: sqlite3.Connection) -> None:
@@ -52,12 +53,16 @@ class Foundation:
         elif self._making:
             lacking = (name for name in self._making.tables if not columns_of(connection, name))
             self.not_made += [named for name in lacking if (named := f"table {name}") not in self.not_made]
-        self._say_version(connection)
+        self._say_versions(connection)
         connection.execute("COMMIT")
 
-    def _say_version(self, connection: sqlite3.Connection) -> None:
+    def _say_versions(self, connection: sqlite3.Connection) -> None:
+        if self._schema.user_version or self._schema.application_id:
+            connection.execute(f"PRAGMA user_version = {self._schema.user_version}")
+            connection.execute(f"PRAGMA application_id = {self._schema.application_id}")
         try:
-            for row in self._versions:
+            for cells in self._schema.version_rows:
+                row = list(map(from_cell, cells))
                 places = ", ".join(map(place_for, row))
                 connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES ({places})", row)  # noqa: S608 (ours)
         except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
@@ -75,7 +80,7 @@ def foundation_for(manifest: Manifest) -> Foundation:
     if not all(_fits(table, described.get(table.name)) for table in TABLES):
         return Foundation(generation_for(manifest).ddl, making)
     versions = manifest.schema.version_rows if VERSION_TABLE in described else []
-    return Foundation(making=making, versions=[list(map(from_cell, row)) for row in versions])
+    return Foundation(making=making, schema=replace(manifest.schema, version_rows=versions))
 
 
 def _fits(table: Table, described: Described | None) -> bool:

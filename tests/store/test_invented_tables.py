@@ -61,6 +61,12 @@ def own(store: SqliteStore) -> dict[str, list[tuple[object, ...]]]:
         return {name: database.execute(sql).fetchall() for name, sql in queries.items()}
 
 
+def numbers(store: SqliteStore) -> tuple[int, ...]:
+    """Read what the header of a database says it is, for the program that owns it."""
+    with closing(sqlite3.connect(store.path)) as database:
+        return tuple(database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id"))
+
+
 def same(store: SqliteStore, other: SqliteStore) -> None:
     """Hold one store against another: rows of every table with their types, schemas, full-text tables."""
     mine, theirs = rows_of(store.path), rows_of(other.path)
@@ -68,6 +74,7 @@ def same(store: SqliteStore, other: SqliteStore) -> None:
     assert mine.keys() == theirs.keys()
     assert described(store) == described(other)
     assert own(store) == own(other)
+    assert numbers(store) == numbers(other) == (17, -1161904947)
     assert (store.problems(), other.problems()) == ([], [])
 
 
