@@ -6,7 +6,7 @@ import shlex
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from ecm_agent.cli.render import contents, counted, program, redacted, table
+from ecm_agent.cli.wording import contents, counted, program, redacted, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,9 +2,10 @@
 
 import typer
 
-from ecm_agent.cli import options, render
+from ecm_agent.cli import options
 from ecm_agent.cli.screen import screen
 from ecm_agent.cli.settings import loaded
+from ecm_agent.cli.wording import table
 
 app = typer.Typer(help="Check, show and describe the configuration.", no_args_is_help=True)
 
@@ -26,7 +27,7 @@ def show(config: options.Config = None, *, json: options.Json = False) -> None:
 
     with screen(json=json) as out:
         rows = list(effective(loaded(config)))
-        out.say(*render.table(("KEY", "VALUE", "FROM"), [(key, str(value), origin) for key, value, origin in rows]))
+        out.say(*table(("KEY", "VALUE", "FROM"), [(key, str(value), origin) for key, value, origin in rows]))
         for key, value, origin in rows:
             out.summary("config show", {"key": key, "value": value, "origin": origin})
 

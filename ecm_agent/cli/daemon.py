@@ -1,26 +1,19 @@
 """run: the daemon, and `run --once`, which does everything due and ends. Both follow the same due logic."""
 
-import multiprocessing
 import os
-import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecm_agent.cli import options
+from ecm_agent.cli.child import Child
 from ecm_agent.cli.screen import exit_code_of, screen
-from ecm_agent.cli.settings import settings_of
+from ecm_agent.cli.settings import configure_log, settings_of
 from ecm_agent.errors import EcmError
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from apscheduler.triggers.base import BaseTrigger
 
     from ecm_agent.config.settings import Settings
@@ -28,9 +21,6 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.job import Context, Job
     from ecm_agent.jobs.progress import Stopwatch
     from ecm_agent.model.outcome import Outcome
-
-_FOR_THE_PARENT = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
-"""A group of processes gets them all at once; the daemon hears them, and decides for its child."""
 
 
 def run(
@@ -46,7 +36,7 @@ def run(
 
     with screen(json=json):
         settings = settings_of(config, store)
-        _configure_log(settings)
+        configure_log(settings)
         if once:
             _expect_a_schedule(settings)
             codes = do_what_is_due(settings, at_once=True, wait=seconds_of(wait_lock))
@@ -141,7 +131,7 @@ class _ScheduledWork:
         self._context = wiring.context(settings, Silent())
         self._jobs = [wiring.job(settings, name) for name in settings.jobs]
         self.grace_seconds = settings.daemon.grace_seconds()
-        if refusal := _Child(check_start, settings).refusal():
+        if refusal := Child(check_start, settings).refusal():
             raise refusal
 
     @property
@@ -157,47 +147,14 @@ class _ScheduledWork:
 
         return [str(task) for task in tasks(self._jobs, self._context)]
 
-    def begin(self) -> "_Child":
-        return _Child(_do_unattended, self._settings)
+    def begin(self) -> "Child":
+        return Child(_do_unattended, self._settings)
 
 
 def _jobs(settings: "Settings", *, attended: bool = False) -> dict[str, "Job"]:
     from ecm_agent import wiring
 
     return {name: wiring.job(settings, name, attended=attended) for name in settings.jobs}
-
-
-class _Child:
-    """A fresh interpreter that calls one function with the settings, which travel through a pipe, not through argv."""
-
-    def __init__(self, work: Callable[["Settings"], object], settings: "Settings") -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._answer, ours = spawn.Pipe(duplex=False)
-        self._process = spawn.Process(target=_in_child, args=(work, settings, ours), name="ecm-agent-run")
-        with _held_back(_FOR_THE_PARENT):  # a child that has just been started would die of them
-            self._process.start()
-        ours.close()
-
-    def running(self) -> bool:
-        return self._process.is_alive()
-
-    def exit_code(self) -> int:
-        return self._process.exitcode or 0
-
-    def stop(self) -> None:
-        self._process.terminate()
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def refusal(self) -> EcmError | None:
-        """Wait for the end, and give the error it ended with."""
-        try:
-            error = self._answer.recv()
-        except EOFError:
-            error = EcmError("The agent's check of itself ended without an answer.")
-        self._process.join()
-        return error if isinstance(error, EcmError) else None
 
 
 def _do_unattended(settings: "Settings") -> list[int]:
@@ -208,37 +165,6 @@ def _do_unattended(settings: "Settings") -> list[int]:
     except EcmError as error:
         log.logger().error("nothing can be begun", reason=error.message, hint=error.hint)
         return [error.exit_code]
-
-
-@contextmanager
-def _held_back(numbers: frozenset[signal.Signals]) -> Iterator[None]:
-    """Keep signals waiting during the block, and in what is started in it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        resource_tracker.ensure_running()  # the helper of multiprocessing, whose start lets SIGINT through
-        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _in_child(work: Callable[["Settings"], object], settings: "Settings", answer: "Connection") -> None:
-    for number in _FOR_THE_PARENT:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_THE_PARENT)
-    signal.signal(signal.SIGTERM, _abandon)
-    _configure_log(settings)
-    try:
-        codes = work(settings)
-        answer.send(None)
-    except EcmError as error:
-        answer.send(error)
-        sys.exit(error.exit_code)
-    sys.exit(exit_code_of(codes) if isinstance(codes, list) else 0)
-
-
-def _abandon(number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
 
 
 class _Log:
@@ -283,12 +209,6 @@ def _context(settings: "Settings") -> "Context":
     password = passwords.without_asking(settings)
     log.register(password)
     return wiring.context(settings, Silent(), password)
-
-
-def _configure_log(settings: "Settings") -> None:
-    from ecm_agent import log
-
-    log.configure(sys.stderr, json=settings.log.as_json(), level=settings.log.level, environ=os.environ)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {"run": run}

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecm_agent.cli.wording import ago, contents, counted, moment, redacted, size, table
 from ecm_agent.model.manifest import CAUSANTIC
 from ecm_agent.model.names import ArchiveName
-from ecm_agent.model.records import RECORD_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
     from pathlib import Path
     from zoneinfo import ZoneInfo
 
@@ -30,9 +27,6 @@ if TYPE_CHECKING:
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.retention import Decision
 
-_UNIT = 1024
-_WORDS = {"vectorClocks": "vector clocks"}
-
 
 def warn(out: Screen, exported: Exported) -> None:
     """Say what was odd in the store, and what is not in the archive."""
@@ -41,10 +35,10 @@ def warn(out: Screen, exported: Exported) -> None:
     more = exported.odd_rows - len({(oddity.table, oddity.row) for oddity in exported.oddities})
     if more > 0:
         out.warn(f"{counted(more, 'more rows')} like these")
-    for table, rows in exported.manifest.dangling.items():
-        out.warn(f"left out of {table}: {counted(rows, 'rows')} referring to rows that do not exist")
-    for table, rows in sorted(exported.gaps.items()):
-        out.warn(f"virtual table {table} ({counted(rows, 'rows')}) is not in the archive: not of a kind that can be")
+    for name, rows in exported.manifest.dangling.items():
+        out.warn(f"left out of {name}: {counted(rows, 'rows')} referring to rows that do not exist")
+    for name, rows in sorted(exported.gaps.items()):
+        out.warn(f"virtual table {name} ({counted(rows, 'rows')}) is not in the archive: not of a kind that can be")
     for found in exported.warnings:
         out.warn(f"{found}; kept exactly")
     if exported.manifest.redacted and exported.manifest.vector_count:
@@ -211,11 +205,6 @@ def _which(one: PassedOver, opened: Opened) -> str:
     return f"the newer {name}" if name and name.created > used.created else one.archive
 
 
-def program() -> str:
-    """Name this program as it was called, so that a command in the output can be pasted."""
-    return sys.argv[0] if sys.argv[0].rpartition("/")[2] == "ecm-agent" else "ecm-agent"
-
-
 def inspected(file: Path, bytes_: int, format_: str, manifest: Manifest | None, *, encrypted: bool) -> Iterator[str]:
     how = "encrypted (AES-256-GCM, scrypt)" if encrypted else "not encrypted"
     what = "Causantic archive" if format_ == CAUSANTIC else "ECM archive"
@@ -261,49 +250,3 @@ def _no_backup(manifest: Manifest) -> Iterator[str]:
     """Say of a redacted archive what it is, wherever it could be taken for more."""
     if manifest.redacted:
         yield f"  REDACTED, so no backup: it is without {', '.join(manifest.redacted)}"
-
-
-def redacted(manifest: Manifest) -> str:
-    """Say what was taken out of the texts, and how often."""
-    kinds = (f"{kind} ({counted(manifest.redactions.get(kind, 0), 'times')})" for kind in manifest.redacted)
-    return ", ".join(kinds) + ("; names of projects are pseudonyms" if "paths" in manifest.redacted else "")
-
-
-def contents(manifest: Manifest) -> str:
-    """Say what an archive holds, in a few words."""
-    counts = [(manifest.count(kind), kind.section) for kind in RECORD_TYPES]
-    said = ", ".join(counted(count, _WORDS.get(section, section)) for count, section in counts if count)
-    return (said + " of other tables" if manifest.row_count else said) or "no records"
-
-
-def counted(count: int, things: str) -> str:
-    """Say how many: "1 chunk", "2 chunks"."""
-    return f"{count} {things.removesuffix('s') if count == 1 else things}"
-
-
-def size(count: float) -> str:
-    """Say how many bytes, in units a person can compare."""
-    for unit in ("B", "KiB", "MiB"):
-        if count < _UNIT:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= _UNIT
-    return f"{count:.1f} GiB"
-
-
-def ago(seconds: float) -> str:
-    """Say how long ago something was, in the largest unit that fits: "3 days ago"."""
-    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= unit:
-            return f"{counted(int(seconds // unit), name)} ago"
-    return "just now"
-
-
-def moment(when: datetime, zone: ZoneInfo) -> str:
-    return when.astimezone(zone).isoformat(sep=" ", timespec="seconds")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lay out columns as wide as their widest value; plain text, so that it can be cut and searched."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        yield "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip()

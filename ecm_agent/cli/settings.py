@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,3 +38,10 @@ def settings_of_new_store(config: Path | None, store: Path | None, generation: s
 
     found = loaded(config, store)
     return found.settings if found.stores is None else loaded(config, USUAL_STORES[generation]).settings
+
+
+def configure_log(settings: Settings) -> None:
+    """Let the log go to stderr, as the settings say."""
+    from ecm_agent import log
+
+    log.configure(sys.stderr, json=settings.log.as_json(), level=settings.log.level, environ=os.environ)
