@@ -208,6 +208,12 @@ def execute(path: Path, *statements: str) -> None:
             connection.executescript(sql)
 
 
+def query(path: Path, sql: str) -> list[tuple[object, ...]]:
+    """Ask a database file, behind the program's back."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
 def exhaust(snapshot: Snapshot) -> int:
     """Read a snapshot to its end, keeping nothing; gives the number of records."""
     return sum(map(len, snapshot.batches()))

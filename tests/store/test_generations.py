@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import chunk, edge, execute, manifest_of, vector
+from builders import chunk, edge, execute, manifest_of, query, vector
 from msgspec.structs import replace
 
 from ecm_agent.model.manifest import CAUSANTIC as CAUSANTIC_FORMAT
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from ecm_agent.store.generations import Generation
 
 RECORDS: list[Batch] = [[chunk("c1"), chunk("c2")], [edge("e1", "c1", "c2")], [vector("c1", 1.0)]]
-
-
-def query(store: SqliteStore, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(store.path)) as database:
-        return database.execute(sql).fetchall()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +54,7 @@ def test_what_does_not_exist_is_made_of_that_generation(tmp_path: Path, generati
     assert replaced.no_place == planned.no_place == merged.no_place == clocks
     for name in ("replaced.db", "merged.db"):
         store = SqliteStore(tmp_path / name)
-        assert query(store, "SELECT version FROM schema_version") == [(generation.version,)]
+        assert query(store.path, "SELECT version FROM schema_version") == [(generation.version,)]
         assert (store.problems(), store.chunk_count()) == ([], 2)
 
 
@@ -78,15 +73,15 @@ def test_a_missing_table_of_vectors_is_made_of_the_stores_generation(
     store = SqliteStore(tmp_path / "memory.db")
     store.create(generation)
     columns = "SELECT name FROM pragma_table_xinfo('vectors')"
-    complete = query(store, columns)
+    complete = query(store.path, columns)
     execute(store.path, "DROP TABLE vectors")
     manifest = manifest_of(RECORDS)
     if merge:
         store.merge(manifest, RECORDS)
     else:
         store.replace(manifest, RECORDS)
-    assert query(store, columns) == complete
-    assert query(store, "SELECT count(*) FROM vectors") == [(1,)]
+    assert query(store.path, columns) == complete
+    assert query(store.path, "SELECT count(*) FROM vectors") == [(1,)]
 
 
 INDEXED = {

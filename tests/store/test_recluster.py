@@ -30,17 +30,12 @@ def store(tmp_path: Path) -> SqliteStore:
     return builders.sqlite_store(tmp_path / "memory.db")
 
 
-def rows(store: SqliteStore, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(store.path)) as connection:
-        return connection.execute(sql).fetchall()
-
-
 def test_columns_a_store_lacks_are_not_written(store: SqliteStore) -> None:
     """An older store without centroids, hashes and times is clustered as well, as far as it has columns."""
     for column in ("centroid", "membership_hash", "created_at", "refreshed_at"):
         builders.execute(store.path, f"ALTER TABLE clusters DROP COLUMN {column}")
     store.recluster([[found("k1"), found("new")]], MEMBERS)
-    assert rows(store, "SELECT * FROM clusters ORDER BY id") == [
+    assert builders.query(store.path, "SELECT * FROM clusters ORDER BY id") == [
         ("k1", "Topic k1", None, '["c1"]'),
         ("new", None, None, '["c1"]'),
     ]
@@ -51,8 +46,8 @@ def test_columns_we_do_not_know_stay(store: SqliteStore) -> None:
     for table in ("clusters", "chunk_clusters"):
         builders.execute(store.path, f"ALTER TABLE {table} ADD COLUMN mood TEXT", f"UPDATE {table} SET mood = 'calm'")
     store.recluster([[found("k1"), found("new")]], MEMBERS)
-    assert rows(store, "SELECT id, mood FROM clusters ORDER BY id") == [("k1", "calm"), ("new", None)]
-    assert rows(store, "SELECT chunk_id, distance, mood FROM chunk_clusters ORDER BY 1") == [
+    assert builders.query(store.path, "SELECT id, mood FROM clusters ORDER BY id") == [("k1", "calm"), ("new", None)]
+    assert builders.query(store.path, "SELECT chunk_id, distance, mood FROM chunk_clusters ORDER BY 1") == [
         ("c1", 0.125, "calm"),
         ("c2", 0.25, None),
     ]
@@ -66,7 +61,7 @@ def test_rows_that_refer_to_a_cluster_follow_the_schema(store: SqliteStore) -> N
         "INSERT INTO pins VALUES ('k1'), ('k2')",
     )
     store.recluster([[found("k1")]], [])
-    assert rows(store, "SELECT * FROM pins") == [("k1",)]
+    assert builders.query(store.path, "SELECT * FROM pins") == [("k1",)]
     builders.execute(store.path, "CREATE TABLE seals (cluster_id REFERENCES clusters(id))")
     builders.execute(store.path, "INSERT INTO seals VALUES ('k1')")
     before = builders.rows_of(store.path)
@@ -79,7 +74,7 @@ def test_a_cluster_whose_id_cannot_be_read_is_no_obstacle(store: SqliteStore) ->
     """Ids that are not UTF-8, or missing, belong to clusters that were not given: they go."""
     builders.execute(store.path, "INSERT INTO clusters (id) VALUES (CAST(x'eda080' AS TEXT)), (NULL)")
     store.recluster([[found("k1")]], [])
-    assert rows(store, "SELECT id FROM clusters") == [("k1",)]
+    assert builders.query(store.path, "SELECT id FROM clusters") == [("k1",)]
 
 
 def test_an_embedding_may_be_a_list_of_numbers(store: SqliteStore) -> None:
@@ -90,7 +85,7 @@ def test_an_embedding_may_be_a_list_of_numbers(store: SqliteStore) -> None:
         structs.replace(found("k2"), centroid=None, exemplar_ids=UNSET),
     ]
     store.recluster([clusters], [])
-    assert rows(store, "SELECT id, centroid, exemplar_ids FROM clusters ORDER BY id") == [
+    assert builders.query(store.path, "SELECT id, centroid, exemplar_ids FROM clusters ORDER BY id") == [
         ("k1", b"\0\0\x80\x3f", '["c1"]'),
         ("k2", None, '["c2","c3"]'),
         ("new", b"\0\0\x80\x3f", '["c1"]'),

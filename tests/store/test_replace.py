@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +19,7 @@ from builders import (
     manifest_of,
     membership,
     memory,
+    query,
     rows_of,
     sqlite_store,
     vector,
@@ -63,11 +63,6 @@ def store(tmp_path: Path) -> SqliteStore:
     return sqlite_store(tmp_path / "memory.db")
 
 
-def query(store: SqliteStore, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(store.path)) as database:
-        return database.execute(sql).fetchall()
-
-
 def test_other_tables_stay_where_the_archive_knows_of_none(store: SqliteStore) -> None:
     """An archive that does not say what its store was made of never held them: they are as they were."""
     execute(store.path, OTHER_TABLES, "INSERT INTO ingestion_checkpoints VALUES ('s', 1)")
@@ -102,7 +97,7 @@ def test_tables_left_out_stay(store: SqliteStore) -> None:
         manifest, batches = snapshot.manifest, list(snapshot.batches())
     execute(store.path, "INSERT INTO ingestion_checkpoints VALUES ('u', 3)")
     store.replace(manifest, batches)
-    assert query(store, "SELECT session_id FROM ingestion_checkpoints") == [("s",), ("t",), ("u",)]
+    assert query(store.path, "SELECT session_id FROM ingestion_checkpoints") == [("s",), ("t",), ("u",)]
 
 
 def test_other_tables_without_rows_do_not_hinder(store: SqliteStore) -> None:
@@ -110,16 +105,16 @@ def test_other_tables_without_rows_do_not_hinder(store: SqliteStore) -> None:
     execute(store.path, OTHER_TABLES)
     fill(store, [[chunk("n1")]])
     assert contents(store) == [chunk("n1")]
-    assert query(store, "SELECT count(*) FROM unused") == [(0,)]
+    assert query(store.path, "SELECT count(*) FROM unused") == [(0,)]
 
 
 def test_the_schema_of_the_store_stays_its_own(store: SqliteStore) -> None:
     """Replacing rows never touches tables, indexes, triggers or the schema's version."""
     execute(store.path, OTHER_TABLES, FULL_TEXT, "UPDATE schema_version SET version = 16")
     schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
-    before = query(store, schema), query(store, "SELECT * FROM schema_version")
+    before = query(store.path, schema), query(store.path, "SELECT * FROM schema_version")
     fill(store, [[chunk("n1")]])
-    assert (query(store, schema), query(store, "SELECT * FROM schema_version")) == before
+    assert (query(store.path, schema), query(store.path, "SELECT * FROM schema_version")) == before
 
 
 def test_full_text_search_goes_on(store: SqliteStore) -> None:
@@ -129,8 +124,8 @@ def test_full_text_search_goes_on(store: SqliteStore) -> None:
     fill(store, [[chunk("n1", content="spring tide"), broken]])
     execute(store.path, INTEGRITY)
     found = "SELECT id FROM chunks JOIN chunks_fts ON chunks.rowid = chunks_fts.rowid WHERE chunks_fts MATCH {!r}"
-    assert query(store, found.format("spring")) == [("n1",)]
-    assert query(store, found.format("water")) == []
+    assert query(store.path, found.format("spring")) == [("n1",)]
+    assert query(store.path, found.format("water")) == []
 
 
 def test_full_text_search_survives_a_failed_replacement(store: SqliteStore) -> None:
@@ -140,7 +135,7 @@ def test_full_text_search_survives_a_failed_replacement(store: SqliteStore) -> N
     with pytest.raises(Interruption):
         store.replace(manifest_of(batches), breaking_off(batches, Interruption()))
     execute(store.path, INTEGRITY)
-    assert query(store, "SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH 'water'") == [(5,)]
+    assert query(store.path, "SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH 'water'") == [(5,)]
 
 
 def test_the_integrity_check_can_fail(store: SqliteStore) -> None:
@@ -189,20 +184,20 @@ def test_an_archive_of_the_original_program_gives_the_same_rows_twice(store: Sql
 def test_what_the_original_program_left_out_is_filled_in(store: SqliteStore) -> None:
     """Sessions come from the chunk's id, times from the archive, ids of equal edges differ, the rest has defaults."""
     store.replace(manifest_of(ORIGINAL, LATER), ORIGINAL)
-    assert query(store, "SELECT session_id, spawn_depth, agent_id FROM chunks") == [
+    assert query(store.path, "SELECT session_id, spawn_depth, agent_id FROM chunks") == [
         ("0b5", 0, None),
         ("0b5", 0, None),
         ("other", 0, None),
     ]
-    assert query(store, "SELECT created_at, link_count FROM edges") == [(LATER, 1)] * 3
-    assert query(store, "SELECT count(DISTINCT id) FROM edges") == [(3,)]
+    assert query(store.path, "SELECT created_at, link_count FROM edges") == [(LATER, 1)] * 3
+    assert query(store.path, "SELECT count(DISTINCT id) FROM edges") == [(3,)]
 
 
 def test_records_with_and_without_an_id_share_a_batch(store: SqliteStore) -> None:
     """Filling in works record by record as well, with the same result, and an id that is given is kept."""
     mixed: list[Batch] = [ORIGINAL[0], [edge("given", "other", "other"), *flat(ORIGINAL[1:3])]]  # type: ignore[list-item] # edges
     store.replace(manifest_of(mixed), mixed)
-    ids = [name for (name,) in query(store, "SELECT id FROM edges ORDER BY rowid")]
+    ids = [name for (name,) in query(store.path, "SELECT id FROM edges ORDER BY rowid")]
     assert ids[0] == "given"
     assert len(set(ids)) == 4
 
@@ -247,7 +242,7 @@ def test_vectors_get_their_table(store: SqliteStore) -> None:
     """A store that never held a vector lacks the table for them; it is made when vectors are restored."""
     execute(store.path, "DROP TABLE vectors")
     fill(store, [[chunk("c1")]])
-    assert query(store, "SELECT name FROM sqlite_master WHERE name = 'vectors'") == []
+    assert query(store.path, "SELECT name FROM sqlite_master WHERE name = 'vectors'") == []
     assert fill(store, [[chunk("c1")], [vector("c1", 1.0)]]).no_place == {}
     assert contents(store) == [chunk("c1"), vector("c1", 1.0)]
 
@@ -255,7 +250,7 @@ def test_vectors_get_their_table(store: SqliteStore) -> None:
 def test_vectors_may_be_numbers(store: SqliteStore) -> None:
     """An array of numbers, as other programs write it, becomes the same little-endian 32-bit floats."""
     fill(store, [[Vector(chunk_id="c1", embedding=[1.0, -0.5, 3.4028234663852886e38])]])
-    assert query(store, "SELECT hex(embedding) FROM vectors") == [("0000803F000000BFFFFF7F7F",)]
+    assert query(store.path, "SELECT hex(embedding) FROM vectors") == [("0000803F000000BFFFFF7F7F",)]
 
 
 @pytest.mark.parametrize(
@@ -283,9 +278,9 @@ def test_a_new_store_has_the_schema_of_version_2(tmp_path: Path) -> None:
     """Every table an archive can hold is there, and the file is for its owner only."""
     store = SqliteStore(tmp_path / "memory.db")
     store.create()
-    assert query(store, "SELECT version FROM schema_version") == [(ECM.version,)]
-    assert query(store, "PRAGMA integrity_check") == [("ok",)]
-    assert {name for (name,) in query(store, "SELECT name FROM sqlite_master WHERE type = 'table'")} == {
+    assert query(store.path, "SELECT version FROM schema_version") == [(ECM.version,)]
+    assert query(store.path, "PRAGMA integrity_check") == [("ok",)]
+    assert {name for (name,) in query(store.path, "SELECT name FROM sqlite_master WHERE type = 'table'")} == {
         *(table.name for table in TABLES),
         "schema_version",
     }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from shutil import copyfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from builders import CREATED, exhaust, fill
-from injection import connecting
+from plans import plans_of
 
 from ecm_agent.model.manifest import Selection
 from ecm_agent.sample import Shape, batches
@@ -20,22 +20,6 @@ if TYPE_CHECKING:
 
 MEMORY = ("chunks", "edges", "chunk_clusters", "vectors")
 SORTED = ("FOR GROUP BY", "FOR ORDER BY")
-
-
-def plans_of(work: Callable[[], object]) -> dict[str, str]:
-    """Do something with stores, and give SQLite's plan for every statement that reads one."""
-    plans: dict[str, str] = {}
-
-    class Explained(sqlite3.Connection):
-        def execute(self, sql: str, /, *parameters: Any) -> sqlite3.Cursor:  # noqa: ANN401 (as sqlite3's own)
-            if sql not in plans and sql.startswith(("SELECT", "\nSELECT", "INSERT", "DELETE", "UPDATE")):
-                plan = super().execute(f"EXPLAIN QUERY PLAN {sql}", *parameters).fetchall()
-                plans[sql] = "; ".join(step for *_, step in plan)
-            return super().execute(sql, *parameters)
-
-    with connecting(Explained):
-        work()
-    return plans
 
 
 def sorts_a_table(sql: str, plan: str) -> bool:

@@ -23,17 +23,20 @@ if TYPE_CHECKING:
     from ecm_agent.store.merging.rowset import RowSet
 
 _PAGE = 512
+_MANY = 500
+"""So many edges of one chunk are not looked through for each of them: that would take the square of their number."""
+
+_HUB = f"SELECT 1 FROM main.edges GROUP BY source_chunk_id HAVING count(*) > {_MANY} LIMIT 1"  # noqa: S608 (ours)
 # A plus keeps SQLite from choosing the index of another column: those of edge_type and rowid find half of the table.
-_ALIKE = (
-    "o.source_chunk_id = t.source_chunk_id AND +o.target_chunk_id = t.target_chunk_id "
-    "AND +o.edge_type = t.edge_type AND +o.reference_type IS t.reference_type"
-)
+_ALIKE = "AND +o.edge_type = t.edge_type AND +o.reference_type IS t.reference_type"
+_BY_SOURCE = f"o.source_chunk_id = t.source_chunk_id AND +o.target_chunk_id = t.target_chunk_id {_ALIKE}"
+_BY_BOTH_ENDS = f"o.source_chunk_id = t.source_chunk_id AND o.target_chunk_id = t.target_chunk_id {_ALIKE}"
 _CANDIDATES = f"""
 SELECT t.rowid, {project_of(EDGES)} FROM main.edges t WHERE t.rowid > ? AND EXISTS (
-  SELECT 1 FROM main.edges o WHERE {_ALIKE} AND +o.rowid <= ? AND NOT ecm_agent_matched(o.rowid)
+  SELECT 1 FROM main.edges o WHERE {{alike}} AND +o.rowid <= ? AND NOT ecm_agent_matched(o.rowid)
 ) ORDER BY t.rowid LIMIT {_PAGE}
 """  # noqa: S608 (all of it is ours)
-_GROUP = f"SELECT o.rowid FROM main.edges t JOIN main.edges o ON {_ALIKE} WHERE t.rowid = ? ORDER BY o.id"  # noqa: S608 (as above)
+_GROUP = "SELECT o.rowid FROM main.edges t JOIN main.edges o ON {alike} WHERE t.rowid = ? ORDER BY o.id"
 
 
 def fold(connection: sqlite3.Connection, edges: Matcher, made_up: RowSet) -> Iterator[tuple[SqlValue, bool]]:
@@ -42,18 +45,19 @@ def fold(connection: sqlite3.Connection, edges: Matcher, made_up: RowSet) -> Ite
     An edge in `made_up` had no id of its own in the archive, so it leaves none behind.
     """
     connection.create_function("ecm_agent_matched", 1, edges.matched.__contains__)
-    with _indexed(connection):
+    with _indexed(connection) as alike:
+        candidates, group = _CANDIDATES.format(alike=alike), _GROUP.format(alike=alike)
         last = edges.before
-        while page := connection.execute(_CANDIDATES, (last, edges.before)).fetchall():
+        while page := connection.execute(candidates, (last, edges.before)).fetchall():
             for rowid, project in page:
-                for ours, theirs in _pairs(connection, edges, rowid):
+                like_it = [found for (found,) in connection.execute(group, (rowid,))]
+                for ours, theirs in _pairs(edges, like_it):
                     yield project, _fold_into(connection, edges, ours, theirs, keep_id=theirs in made_up)
             last = page[-1][0]
 
 
-def _pairs(connection: sqlite3.Connection, edges: Matcher, rowid: int) -> list[tuple[int, int]]:
-    """Pair the edges that say what the one at `rowid` says; none when those have been folded already."""
-    group = [found for (found,) in connection.execute(_GROUP, (rowid,))]
+def _pairs(edges: Matcher, group: list[int]) -> list[tuple[int, int]]:
+    """Pair edges that say the same; none when those have been folded already."""
     ours = [found for found in group if found <= edges.before and found not in edges.matched]
     theirs = [found for found in group if found > edges.before]
     pairs = list(zip(ours, theirs, strict=False))
@@ -74,11 +78,14 @@ def _fold_into(connection: sqlite3.Connection, edges: Matcher, ours: int, theirs
 
 
 @contextmanager
-def _indexed(connection: sqlite3.Connection) -> Iterator[None]:
-    """See to it that edges can be found by their source, as all stores we know provide for."""
-    if has_index(connection, EDGES.name, "source_chunk_id"):
-        yield
+def _indexed(connection: sqlite3.Connection) -> Iterator[str]:
+    """See to it that edges alike can be found, and give the condition that finds them.
+
+    All stores we know provide for finding them by their source, which is enough where no chunk has very many.
+    """
+    if has_index(connection, EDGES.name, "source_chunk_id") and not connection.execute(_HUB).fetchone():
+        yield _BY_SOURCE
         return
-    connection.execute("CREATE INDEX main.ecm_agent_merge ON edges (source_chunk_id)")
-    yield
+    connection.execute("CREATE INDEX main.ecm_agent_merge ON edges (source_chunk_id, target_chunk_id)")
+    yield _BY_BOTH_ENDS
     connection.execute("DROP INDEX main.ecm_agent_merge")
