@@ -211,6 +211,19 @@ class History:
         """Remember that a store was not changed."""
         self._run("DELETE FROM restores WHERE id = ?", number)
 
+    def older_safety_archives(self, store: Path, keep: int) -> list[str]:
+        """Name the safety archives of a store but for the latest `keep` of changes that took effect."""
+        sql = (
+            "SELECT safety_archive FROM restores WHERE store = ?1 AND safety_archive <> '' AND id < (SELECT id "
+            "FROM restores WHERE store = ?1 AND safety_archive <> '' AND finished_at <> '' ORDER BY id DESC LIMIT 1 "
+            "OFFSET ?2 - 1)"
+        )
+        return [path for (path,) in self._run(sql, _store(store), keep)]
+
+    def forget_safety_archive(self, path: str) -> None:
+        """Remember that a safety archive is gone."""
+        self._run("UPDATE restores SET safety_archive = '' WHERE safety_archive = ?", path)
+
     def last_restore(self, store: Path) -> Restore | None:
         """Give the latest change of a store. One that was killed before it was finished never took effect."""
         sql = (

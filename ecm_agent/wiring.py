@@ -126,7 +126,7 @@ def destinations(settings: Settings, only: str | None = None) -> dict[str, Desti
 
 def safety(settings: Settings, *, wanted: bool) -> Safety:
     """Give the place of safety archives; `wanted=False` makes none."""
-    return Safety(settings.state_dir / "safety" if wanted else None, settings.host)
+    return Safety(settings.state_dir / "safety" if wanted else None, settings.host, settings.safety.keep)
 
 
 def _destination(settings: Settings, name: str) -> Destination:

@@ -34,7 +34,7 @@ def settings_without_store(config: Path | None) -> Settings:
 
 def settings_of_new_store(config: Path | None, store: Path | None, generation: str) -> Settings:
     """Give the settings to the command that makes a store: where none is named, in its generation's usual place."""
-    from ecm_agent.config.settings import USUAL_STORES
+    from ecm_agent.config.store import USUAL_STORES
 
     found = loaded(config, store)
     return found.settings if found.stores is None else loaded(config, USUAL_STORES[generation]).settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ecm_agent.config import private
-from ecm_agent.config.settings import KEY_VARIABLES, PASSWORD_VARIABLE
+from ecm_agent.config.store import KEY_VARIABLES, PASSWORD_VARIABLE
 from ecm_agent.errors import UsageError
 from ecm_agent.secret import Secret
 

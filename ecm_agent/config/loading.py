@@ -19,7 +19,8 @@ from ecm_agent.config.keys import KeyPath, dotted, is_path, leaves
 from ecm_agent.config.layers import Layer, Problem, merged, nearest_origin, origin_of, refuse
 from ecm_agent.config.places import expanded, found_of, state_directory, time_zone
 from ecm_agent.config.problems import of_validation, unknown_at_the_top, unknown_destinations
-from ecm_agent.config.settings import DEFAULT_BACKUPS, DEFAULT_STORE, PASSWORD_VARIABLE, USUAL_STORES, Settings
+from ecm_agent.config.settings import DEFAULT_BACKUPS, Settings
+from ecm_agent.config.store import DEFAULT_STORE, PASSWORD_VARIABLE, USUAL_STORES
 from ecm_agent.errors import UsageError
 from ecm_agent.model.names import host_label
 

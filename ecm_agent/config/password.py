@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from ecm_agent.config import private as private_file
 from ecm_agent.config.places import expanded
-from ecm_agent.config.settings import PASSWORD_VARIABLE
+from ecm_agent.config.store import PASSWORD_VARIABLE
 from ecm_agent.errors import PasswordMissing
 from ecm_agent.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ecm_agent.config.settings import PasswordSettings
+    from ecm_agent.config.store import PasswordSettings
 
 COMMAND_TIMEOUT = 30.0
 """Seconds a password command may take; it may have to ask a key agent, never a person."""

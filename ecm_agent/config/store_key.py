@@ -6,13 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from ecm_agent.config.password import COMMAND_TIMEOUT, find_password, from_command
-from ecm_agent.config.settings import KEY_VARIABLES, KeyringSettings, StoreKeySettings
+from ecm_agent.config.store import KEY_VARIABLES, KeyringSettings, StoreKeySettings
 from ecm_agent.errors import PasswordMissing, StoreUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from ecm_agent.config.settings import StoreSettings
+    from ecm_agent.config.store import StoreSettings
     from ecm_agent.secret import Secret
 
 ORIGINALS = (

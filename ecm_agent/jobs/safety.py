@@ -33,10 +33,14 @@ class Saved(Struct, frozen=True):
 
 
 class Safety(Struct, frozen=True):
-    """Where the copy goes that is made of a store before it is replaced; `directory=None` makes none."""
+    """Where the copy goes that is made of a store before it is replaced; `directory=None` makes none.
+
+    Of each store the latest `keep` stay; `None` removes none.
+    """
 
     directory: Path | None
     host: str
+    keep: int | None = None
 
     def save(self, store: MemoryStore, context: Context) -> Saved:
         """Write and prove an archive of the whole store: encrypted with the password at hand, else private.
@@ -116,6 +120,17 @@ class Undoable:
             with suppress(EcmError):
                 self._context.history.finish_restore(self._number, self._context.clock.now())
 
+    def prune(self) -> None:
+        """Remove the safety archives of this store that are too many, now that the store holds something else again."""
+        keep, directory = self._safety.keep, self._safety.directory
+        if keep is None or directory is None or self._number is None:
+            return
+        with suppress(EcmError, OSError):
+            for path in map(Path, self._context.history.older_safety_archives(self._store.path, keep)):
+                if path.parent == directory:
+                    path.unlink(missing_ok=True)
+                    self._context.history.forget_safety_archive(str(path))
+
     def cancel(self) -> None:
         """Put on record that it was not."""
         if self._number is not None:
@@ -168,6 +183,7 @@ def undoable(store: MemoryStore, what: str, safety: Safety, context: Context) ->
         change.fail(interrupted=not isinstance(error, Exception))
         raise
     change.finish()
+    change.prune()
 
 
 def _is_empty(store: MemoryStore) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecm_agent.config.password import find_password
-from ecm_agent.config.settings import PasswordSettings
+from ecm_agent.config.store import PasswordSettings
 from ecm_agent.errors import PasswordMissing
 from ecm_agent.secret import Secret
 

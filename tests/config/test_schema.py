@@ -125,6 +125,18 @@ def test_the_verification_of_the_example_works_too(tmp_path: Path) -> None:
     assert found == VerifySettings(schedule="0 6 * * 0", level="decrypt", cover="30d")
 
 
+def test_what_is_kept_in_the_example_works_too(tmp_path: Path) -> None:
+    """Uncommented, its lines say how many safety archives are kept; commented out, all are."""
+    text, count = re.subn(
+        r"^#safety:\n  #keep:", "safety:\n  keep:", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    file = tmp_path / "conf.yaml"
+    file.write_text(text)
+    assert count == 1
+    assert load(file, environ={"HOME": "/home/me"}, cwd=tmp_path).settings.safety.keep == 10
+    assert load(EXAMPLE, environ={"HOME": "/home/me"}, cwd=tmp_path).settings.safety.keep is None
+
+
 @pytest.mark.parametrize("source", ["env", "file", "url"])
 def test_the_addresses_in_the_example_work_too(tmp_path: Path, source: str) -> None:
     """A ping has one of its three sources; notifications may have several."""
@@ -144,10 +156,10 @@ def test_the_addresses_in_the_example_work_too(tmp_path: Path, source: str) -> N
 def test_the_bucket_of_the_example_works_too(tmp_path: Path) -> None:
     """Uncommented, its lines are a destination; those with a default have the default for their example."""
     head, _, rest = EXAMPLE.read_text(encoding="utf-8").partition("  #offsite:\n")
-    block, _, tail = rest.partition("\n# What to back up")
+    block, gap, tail = rest.partition("\n\n")
     block = re.sub(r"^( +)#(?=[a-z_]+:)", r"\1", block, flags=re.MULTILINE)
     file = tmp_path / "conf.yaml"
-    file.write_text(f"{head}  offsite:\n{block}\n# What to back up{tail}")
+    file.write_text(f"{head}  offsite:\n{block}{gap}{tail}")
     place = load(file, environ={"HOME": "/home/me"}, cwd=tmp_path).settings.destinations["offsite"]
     assert isinstance(place, S3DestinationSettings)
     assert place.model_fields_set == set(S3DestinationSettings.model_fields)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecm_agent.config.settings import StoreKeySettings, StoreSettings
+from ecm_agent.config.store import StoreKeySettings, StoreSettings
 from ecm_agent.config.store_key import find_keys, is_named, remembered
 from ecm_agent.errors import StoreUnreadable
 from ecm_agent.secret import Secret

@@ -12,15 +12,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from ecm_agent.config.loading import load
 from ecm_agent.config.password import find_password
-from ecm_agent.config.settings import PASSWORD_VARIABLE, PasswordSettings, Settings
+from ecm_agent.config.store import PASSWORD_VARIABLE, PasswordSettings
 from ecm_agent.errors import PasswordMissing, UsageError
+
+if TYPE_CHECKING:
+    from ecm_agent.config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

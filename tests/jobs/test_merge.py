@@ -14,6 +14,7 @@ from spoiled import announcing
 from workplace import PASSWORD, Workplace
 
 from ecm_agent.archive import open_archive, write_archive
+from ecm_agent.atomic import private_directory
 from ecm_agent.errors import ArchiveInvalid, MergeConflicts, NotFound
 from ecm_agent.jobs.export import export
 from ecm_agent.jobs.restore import Restored, Terms, restore
@@ -48,9 +49,15 @@ def there(at: Workplace) -> SqliteStore:
 
 
 def merge(
-    at: Workplace, store: MemoryStore, archive: BinaryIO, on_conflict: OnConflict = "ours", *, dry_run: bool = False
+    at: Workplace,
+    store: MemoryStore,
+    archive: BinaryIO,
+    on_conflict: OnConflict = "ours",
+    *,
+    dry_run: bool = False,
+    keep: int | None = None,
 ) -> Restored:
-    safety, terms = Safety(at.state_dir / "safety", "laptop"), Terms(True, on_conflict, dry_run=dry_run)
+    safety, terms = Safety(at.state_dir / "safety", "laptop", keep), Terms(True, on_conflict, dry_run=dry_run)
     return restore(archive, store, safety, at.context(), terms, source="memory.ecm")
 
 
@@ -89,6 +96,49 @@ def test_a_wrong_replace_can_be_undone(at: Workplace, there: SqliteStore) -> Non
     assert builders.rows_of(there.path) != before
     undo(at, there)
     assert builders.rows_of(there.path) == before
+
+
+def grow(at: Workplace, store: SqliteStore, name: str, keep: int | None) -> str:
+    """Merge one more chunk into a store, a second later; give the name of the safety archive."""
+    source = SqliteStore(at.home / f"{name}.db")
+    builders.fill(source, [[builders.chunk(name)]])
+    at.clock.advance(timedelta(seconds=1))
+    kept = merge(at, store, archive_of(source), keep=keep).kept.safety_archive
+    assert kept
+    return Path(kept).name
+
+
+@pytest.mark.parametrize(("keep", "left"), [(None, 4), (9, 4), (2, 2), (1, 1)])
+def test_so_many_safety_archives_are_kept(at: Workplace, there: SqliteStore, keep: int | None, left: int) -> None:
+    """The latest of this store stay, others of it go; what another store has, and what is not on record, stays."""
+    other = builders.sqlite_store(at.home / "other.db")
+    of_the_other = grow(at, other, "o", keep)
+    stranger = at.state_dir / "safety" / "mine.ecm"
+    stranger.write_bytes(b"put here by hand")
+    made = [grow(at, there, name, keep) for name in ("n1", "n2", "n3", "n4")]
+    assert {path.name for path in safety_archives(at)} == {*made[-left:], of_the_other, stranger.name}
+    before = builders.rows_of(there.path)
+    undo(at, there)
+    undo(at, there)
+    assert builders.rows_of(there.path) == before
+
+
+def test_a_change_that_fails_removes_no_safety_archive(at: Workplace, there: SqliteStore) -> None:
+    """Only a change that took effect makes an earlier safety archive one too many, its own included."""
+    made = [grow(at, there, name, 2) for name in ("n1", "n2")]
+    with pytest.raises(MergeConflicts):
+        merge(at, there, archive_of(at.store), "fail", keep=1)
+    assert [path.name for path in safety_archives(at)] == made
+
+
+def test_what_a_killed_change_left_goes_with_the_rest(at: Workplace, there: SqliteStore) -> None:
+    """A change that never ended kept an archive that nobody needs; it goes once a later one did end."""
+    left = at.state_dir / "safety" / "left.ecm"
+    private_directory(left.parent)
+    left.write_bytes(b"of a process that was killed")
+    at.history.begin_restore(there.path, "restore of memory.ecm", str(left), at.clock.now())
+    made = grow(at, there, "n1", 1)
+    assert [path.name for path in safety_archives(at)] == [made]
 
 
 def test_conflicts_that_are_to_fail_change_nothing_and_leave_nothing(at: Workplace, there: SqliteStore) -> None:
