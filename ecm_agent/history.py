@@ -11,11 +11,12 @@ from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, convert
+from msgspec import convert
 from msgspec.structs import astuple
 
 from ecm_agent.atomic import private_directory, set_aside
 from ecm_agent.errors import EcmError
+from ecm_agent.model.journal import Pending, Proof, Restore, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,63 +57,6 @@ PRAGMA user_version = 2;
 """What makes a journal of one version out of the one before; the first makes it out of nothing."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-class Proof(Struct, frozen=True):
-    """What the last test decrypt of an archive found; `fault` is empty when the archive was good.
-
-    Then the rest is known as well: its size, what it is an archive of (`Manifest.kin`), and the fingerprint of the
-    password that opened it. Of a faulty one that was good once, the size it had then.
-    """
-
-    checked_at: datetime
-    fault: str
-    bytes: int = 0
-    kin: str = ""
-    key: str = ""
-
-    @property
-    def good(self) -> bool:
-        return not self.fault
-
-
-class Run(Struct, frozen=True):
-    """How one execution of a job ended; `archive` names what it made, or drilled, if there is such a thing."""
-
-    job: str
-    verb: str
-    started_at: datetime
-    finished_at: datetime
-    exit_code: int
-    message: str
-    archive: str = ""
-
-
-class Pending(Struct, frozen=True):
-    """A staged archive that a destination (by its name in the configuration) still waits for."""
-
-    job: str
-    archive: str
-    destination: str
-    since: datetime
-    attempts: int
-    last_attempt: datetime
-    error: str
-
-
-class Restore(Struct, frozen=True):
-    """A change of a store, and the safety archive of what was there ('' when none was made).
-
-    `what` says which change it was, as in "restore of memory.ecm".
-    """
-
-    id: int
-    store: str
-    what: str
-    safety_archive: str
-    started_at: datetime
-    finished_at: datetime
-
 
 _RUN = ", ".join(Run.__struct_fields__)
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecm_agent.errors import EcmError
-from ecm_agent.history import ForgivingHistory, History, Pending, Proof, Run
+from ecm_agent.history import ForgivingHistory, History
+from ecm_agent.model.journal import Pending, Proof, Run
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def test_times_come_back_to_the_microsecond(history: History) -> None:
 RECORD_AND_DIE = f"""
 import os, pathlib, sys
 from datetime import datetime
-from ecm_agent.history import History, Proof, Run
+from ecm_agent.history import History
+from ecm_agent.model.journal import Proof, Run
 from ecm_agent.model.names import ArchiveName
 history, moment = History(pathlib.Path(sys.argv[1])), datetime.fromisoformat("{MOMENT}")
 history.record_proof("local:/a", ArchiveName.parse("{NAME}"), Proof(moment, ""))

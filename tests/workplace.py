@@ -15,11 +15,12 @@ from fakes import ManualClock, MemoryDestination
 from msgspec import convert, structs
 
 from ecm_agent.archive import fingerprint
-from ecm_agent.history import History, Proof, Run
+from ecm_agent.history import History
 from ecm_agent.jobs.attend import attend
 from ecm_agent.jobs.due import record_missed, tasks
 from ecm_agent.jobs.job import Context, Job
 from ecm_agent.jobs.progress import Silent
+from ecm_agent.model.journal import Proof, Run
 from ecm_agent.model.manifest import Selection
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.retention import Policy

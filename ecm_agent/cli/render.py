@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from ecm_agent.cli.screen import Screen
     from ecm_agent.destination.finding import Finding
-    from ecm_agent.history import Run
     from ecm_agent.jobs.backup import BackedUp
     from ecm_agent.jobs.deliver import Delivery
     from ecm_agent.jobs.drill import Drilled
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.rotate import Rotation
     from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept, ProvenRestore
     from ecm_agent.jobs.verify import Verified
+    from ecm_agent.model.journal import Run
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.retention import Decision
 

@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from ecm_agent.atomic import flushing, new_file, private_directory
 from ecm_agent.errors import EcmError, PasswordMissing
-from ecm_agent.history import Run
 from ecm_agent.jobs.deliver import Delivery, adopt, deliver_new, keep_within_bound, send_waiting, staged_path
 from ecm_agent.jobs.export import Exported, export
 from ecm_agent.jobs.scratch import sweep
 from ecm_agent.jobs.verify import Verified, verify
 from ecm_agent.lock import held
+from ecm_agent.model.journal import Run
 from ecm_agent.redaction.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:

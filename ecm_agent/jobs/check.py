@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from ecm_agent.archive import sealed_as
 from ecm_agent.errors import ArchiveInvalid, EcmError
-from ecm_agent.history import Proof, Run
 from ecm_agent.jobs.drill import drill
 from ecm_agent.jobs.locate import Located
 from ecm_agent.jobs.verify import verify_stored
 from ecm_agent.lock import held
+from ecm_agent.model.journal import Proof, Run
 from ecm_agent.model.manifest import FORMAT
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ecm_agent.errors import AlreadyExists, ArchiveInvalid, DecryptionFailed, DestinationRefused, EcmError
-from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.rotate import Rotation, rotate
 from ecm_agent.jobs.verify import Verified, verify, verify_copy
 from ecm_agent.lock import held
+from ecm_agent.model.journal import Pending, Run
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:

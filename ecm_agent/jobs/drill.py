@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from ecm_agent.archive import open_archive
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, EcmError
-from ecm_agent.history import Run
 from ecm_agent.jobs.oddness import Oddness
 from ecm_agent.jobs.progress import followed
 from ecm_agent.jobs.scratch import NO_JOB, scratch
 from ecm_agent.jobs.verify import opened_stored, record_fault, record_good, refuse_another_time
+from ecm_agent.model.journal import Run
 from ecm_agent.model.manifest import Manifest, Selection
 
 if TYPE_CHECKING:

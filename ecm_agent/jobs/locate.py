@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecm_agent.destination.base import Destination
-    from ecm_agent.history import History, Proof
+    from ecm_agent.history import History
     from ecm_agent.jobs.job import Job
+    from ecm_agent.model.journal import Proof
 
 LATEST = "latest"
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ecm_agent.destination.base import Destination, Stored
-    from ecm_agent.history import History, Proof
+    from ecm_agent.history import History
     from ecm_agent.jobs.job import Context, Job
+    from ecm_agent.model.journal import Proof
 
 
 class Rotation(Struct, frozen=True):

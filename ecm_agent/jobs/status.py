@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ecm_agent.errors import DestinationRefused
-from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.due import SKIPPED, next_run
+from ecm_agent.model.journal import Pending, Run
 
 if TYPE_CHECKING:
     from ecm_agent.destination.base import Destination
-    from ecm_agent.history import History, Proof
+    from ecm_agent.history import History
     from ecm_agent.jobs.job import Context, Job
+    from ecm_agent.model.journal import Proof
     from ecm_agent.model.names import ArchiveName
 
 PATIENCE = timedelta(hours=1)

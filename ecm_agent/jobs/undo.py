@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ecm_agent.errors import NotFound
 
 if TYPE_CHECKING:
-    from ecm_agent.history import History, Restore
+    from ecm_agent.history import History
+    from ecm_agent.model.journal import Restore
     from ecm_agent.store.base import MemoryStore
 
 

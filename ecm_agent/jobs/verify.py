@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from ecm_agent.archive import fingerprint, open_archive, seal_of, sealed_as
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed
-from ecm_agent.history import Proof
 from ecm_agent.jobs.oddness import Oddness
 from ecm_agent.jobs.progress import Progress, Silent, followed
+from ecm_agent.model.journal import Proof
 from ecm_agent.model.manifest import FORMAT, Manifest, timestamp
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from ecm_agent.cli import render
 from ecm_agent.cli.screen import Screen
-from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.backup import BackedUp
 from ecm_agent.jobs.deliver import Delivery
 from ecm_agent.jobs.export import Exported
 from ecm_agent.jobs.rotate import Rotation
 from ecm_agent.jobs.status import DestinationStatus, JobStatus, Kept, ProvenRestore
 from ecm_agent.jobs.verify import Verified
+from ecm_agent.model.journal import Pending, Run
 from ecm_agent.model.manifest import FORMAT, Manifest
 from ecm_agent.retention import Candidate, Decision
 from ecm_agent.store.base import Oddity

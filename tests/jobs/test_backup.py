@@ -24,7 +24,7 @@ from ecm_agent.errors import (
     PasswordMissing,
     StoreUnreadable,
 )
-from ecm_agent.history import History, Proof
+from ecm_agent.history import History
 from ecm_agent.jobs import backup as backup_module
 from ecm_agent.jobs.backup import BackedUp, backup
 from ecm_agent.jobs.compare import differences
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from workplace import Workplace
 
     from ecm_agent.destination.base import Destination
+    from ecm_agent.model.journal import Proof
     from ecm_agent.model.manifest import Selection
 
 GONE = DestinationUnavailable("memory: is unavailable: no route.", hint="Look at the cable.")

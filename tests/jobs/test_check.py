@@ -14,9 +14,9 @@ from workplace import archive, held_elsewhere
 
 from ecm_agent.destination.base import Stored
 from ecm_agent.errors import DestinationUnavailable, LockHeld
-from ecm_agent.history import Proof
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.check import check, share_of, turn
+from ecm_agent.model.journal import Proof
 from ecm_agent.retention import Policy
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import pytest
 from fakes import FaultyDestination, MemoryDestination, RecordingDestination, UnpluggedDestination
 
 from ecm_agent.errors import DestinationUnavailable
-from ecm_agent.history import History, Pending
+from ecm_agent.history import History
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.deliver import keep_within_bound, retry_at, send, staged_path, waiting_now
+from ecm_agent.model.journal import Pending
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.retention import Policy
 

@@ -11,10 +11,11 @@ import pytest
 from fakes import MemoryDestination, UnpluggedDestination
 from workplace import held_elsewhere
 
-from ecm_agent.history import History, Run
+from ecm_agent.history import History
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.due import next_run, tasks
 from ecm_agent.jobs.job import Verification
+from ecm_agent.model.journal import Run
 from ecm_agent.retention import Policy
 from ecm_agent.schedule import Schedule
 

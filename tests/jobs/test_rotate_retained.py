@@ -10,10 +10,11 @@ from fakes import ManualClock, MemoryDestination
 
 from ecm_agent.cli.render import rotated
 from ecm_agent.errors import DestinationRefused, Retained
-from ecm_agent.history import History, Proof
+from ecm_agent.history import History
 from ecm_agent.jobs.job import Context, Job
 from ecm_agent.jobs.progress import Silent
 from ecm_agent.jobs.rotate import rotate
+from ecm_agent.model.journal import Proof
 from ecm_agent.model.manifest import Selection
 from ecm_agent.retention import Policy
 from ecm_agent.store.sqlite import SqliteStore

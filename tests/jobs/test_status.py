@@ -12,8 +12,8 @@ from msgspec import structs
 from workplace import archive
 
 from ecm_agent.errors import DestinationUnavailable
-from ecm_agent.history import Pending, Run
 from ecm_agent.jobs.status import PATIENCE, kept_in, status_of
+from ecm_agent.model.journal import Pending, Run
 from ecm_agent.schedule import Schedule
 
 if TYPE_CHECKING:

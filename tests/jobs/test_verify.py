@@ -13,10 +13,10 @@ from fakes import FaultyDestination
 from workplace import PASSWORD
 
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, DestinationUnavailable, NotFound
-from ecm_agent.history import Proof
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.export import export
 from ecm_agent.jobs.verify import verify, verify_stored
+from ecm_agent.model.journal import Proof
 from ecm_agent.model.manifest import Selection
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.secret import Secret
