@@ -136,11 +136,13 @@ class _ScheduledWork:
 
     @property
     def triggers(self) -> Iterator["BaseTrigger"]:
+        from ecm_agent.schedule.trigger import SlotTrigger
+
         for job in self._jobs:
             if job.schedule:
-                yield job.schedule.trigger()
+                yield SlotTrigger(job.schedule)
             if job.verification:
-                yield job.verification.schedule.trigger()
+                yield SlotTrigger(job.verification.schedule)
 
     def due(self) -> list[str]:
         from ecm_agent.jobs.due import tasks

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
-    from ecm_agent.schedule.trigger import SlotTrigger
-
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far in the future a time on record may lie (a small correction of the clock) and still count."""
 
@@ -123,12 +121,6 @@ class Schedule:
         Jitter, a clock change (an hour or so) and the time a run takes come on top.
         """
         return self._rule.longest_gap(in_utc(moment).astimezone(self.timezone).date())
-
-    def trigger(self) -> SlotTrigger:
-        """Give the trigger that has APScheduler run a job at the slots."""
-        from ecm_agent.schedule.trigger import SlotTrigger
-
-        return SlotTrigger(self)
 
     def _slots(self, after: datetime) -> Iterator[datetime]:
         return self._rule.slots(after, self.timezone)
