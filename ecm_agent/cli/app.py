@@ -1,7 +1,6 @@
 """The commands, gathered; and `main`, which the operating system calls."""
 
 import signal
-import sys
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -19,6 +18,7 @@ from ecm_agent.cli import (
     drills,
     restores,
 )
+from ecm_agent.cli.screen import Terminated
 
 app = typer.Typer(
     name="ecm-agent",
@@ -57,4 +57,4 @@ def _options(
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
+    raise Terminated(128 + number)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the JSON output; a change that could break a reader raises it. Readers ignore keys they do not know."""
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 PARTIAL = 3
 """Exit code of a command that finished, but not everything."""
 
@@ -115,6 +115,9 @@ def screen(*, json: bool) -> Iterator[Screen]:
         except KeyboardInterrupt:
             shown.fail(_Interrupted("Interrupted; nothing was left half-done."))
             raise SystemExit(INTERRUPTED) from None
+        except Terminated:
+            shown.fail(_Terminated("Terminated; nothing was left half-done."))
+            raise
 
 
 @contextmanager
@@ -127,6 +130,14 @@ def tried(out: Screen, codes: list[int], what: str = "") -> Iterator[None]:
         codes.append(error.exit_code)
 
 
+class Terminated(SystemExit):
+    """SIGTERM on its way out: everything is cleaned up after, as after any other exit."""
+
+
 class _Interrupted(EcmError):
     exit_code = INTERRUPTED
     kind = "interrupted"
+
+
+class _Terminated(_Interrupted):
+    exit_code = TERMINATED

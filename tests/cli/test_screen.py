@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ecm_agent.cli.screen import Screen, exit_code_of, screen, tried
+from ecm_agent.cli.screen import Screen, Terminated, exit_code_of, screen, tried
 from ecm_agent.errors import ArchiveInvalid, EcmError, NotFound
 from ecm_agent.model.manifest import Manifest
 
@@ -40,6 +40,18 @@ def test_an_interrupt_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> Non
         raise KeyboardInterrupt
     assert caught.value.code == 130
     assert capsys.readouterr().err == "ecm-agent: Interrupted; nothing was left half-done.\n"
+
+
+def test_sigterm_is_not_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    """SIGTERM ends with 143 and a sentence; with --json, with an object."""
+    for as_json in (False, True):
+        with pytest.raises(SystemExit) as caught, screen(json=as_json):
+            raise Terminated(143)
+        assert caught.value.code == 143
+    out, err = capsys.readouterr()
+    assert err == "ecm-agent: Terminated; nothing was left half-done.\n"
+    told = json.loads(out)
+    assert (told["code"], told["kind"]) == (143, "interrupted")
 
 
 def test_a_mistake_of_our_own_is_not_hidden() -> None:
