@@ -12,10 +12,11 @@ from msgspec.structs import replace
 
 from ecm_agent.archive import Compression, Seal, open_archive, write_archive
 from ecm_agent.atomic import flushing, new_file
-from ecm_agent.errors import EcmError, UsageError
+from ecm_agent.errors import ArchiveInvalid, EcmError, UsageError
 from ecm_agent.jobs.oddness import Oddness
 from ecm_agent.jobs.progress import Progress, Silent, followed
 from ecm_agent.jobs.translate import translate
+from ecm_agent.jobs.verify import verify
 from ecm_agent.model.manifest import Manifest, Selection, timestamp
 from ecm_agent.store.base import Oddity
 
@@ -153,10 +154,18 @@ def export_to(  # noqa: PLR0913 (as above)
                 progress=progress,
             )
             with flushing(file):
-                open_archive(file, password)
+                _read_back(file, password, progress)
             return exported
     except OSError as error:
         raise EcmError(f"{output} cannot be written: {error.strerror}.", hint="Nothing was changed.") from error
+
+
+def _read_back(file: BinaryIO, password: Secret | None, progress: Progress | None) -> None:
+    """Prove an archive in an open file: by its seal, and one that has none by everything it says."""
+    if password is not None:
+        open_archive(file, password)
+    elif not verify(file, None, progress).digests:
+        raise ArchiveInvalid("What was written is not what is read back: its digests cannot be checked.")
 
 
 def _redacted(taken: Snapshot, selection: Selection, key: bytes) -> Snapshot | RedactedSnapshot:
@@ -174,8 +183,8 @@ def _refuse_output(output: Path, store: MemoryStore) -> None:
             "An archive cannot go to standard output: it is read back before it counts.",
             hint="Name a file.",
         )
-    companions = [Path(f"{store.path}{ending}").absolute() for ending in ("-wal", "-shm", "-journal")]
-    if output.absolute() in companions:
+    companions = [Path(f"{store.path.resolve()}{ending}") for ending in ("-wal", "-shm", "-journal")]
+    if output.resolve() in companions:
         raise UsageError(f"{output} is a part of the memory store.", hint="Name another file.")
     if not output.exists():
         return

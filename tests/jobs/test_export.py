@@ -6,14 +6,16 @@ import io
 import os
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import builders
 import pytest
 from workplace import PASSWORD
 
 from ecm_agent import atomic
-from ecm_agent.errors import EcmError, StoreUnreadable, UsageError
+from ecm_agent.archive import write_archive
+from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, EcmError, StoreUnreadable, UsageError
+from ecm_agent.jobs import export as export_module
 from ecm_agent.jobs.export import Exported, export, export_to
 from ecm_agent.jobs.verify import verify
 from ecm_agent.model.manifest import Selection, timestamp
@@ -22,13 +24,20 @@ if TYPE_CHECKING:
     from workplace import Workplace
 
     from ecm_agent.archive import Compression
+    from ecm_agent.secret import Secret
 
 ALL = Selection()
 
 
-def run(at: Workplace, output: Path, selection: Selection = ALL, compression: Compression = "none") -> Exported:
+def run(
+    at: Workplace,
+    output: Path,
+    selection: Selection = ALL,
+    compression: Compression = "none",
+    password: Secret | None = PASSWORD,
+) -> Exported:
     now = datetime(2025, 3, 1, tzinfo=UTC)
-    return export_to(output, at.store, selection, password=PASSWORD, compression=compression, created=now)
+    return export_to(output, at.store, selection, password=password, compression=compression, created=now)
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
@@ -54,6 +63,29 @@ def test_a_failing_export_leaves_the_old_file(at: Workplace) -> None:
     assert [(path.name, path.read_bytes()) for path in output.parent.iterdir()] == [("memory.ecm", b"last week's")]
 
 
+@pytest.mark.parametrize("password", [PASSWORD, None], ids=["encrypted", "plain"])
+@pytest.mark.parametrize("changed", [b"tide-tables", b'"digests"', b'"chunkCount"'])
+def test_what_was_damaged_as_it_was_written_takes_no_name(
+    at: Workplace, monkeypatch: pytest.MonkeyPatch, password: Secret | None, changed: bytes
+) -> None:
+    """An archive counts once it has been read back, encrypted or not: the old file stays where that fails."""
+
+    def faulty(file: BinaryIO, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (whatever it is given)
+        write_archive(file, *arguments, **options)
+        file.seek(0)
+        content = file.read()
+        place = content.find(changed) + 2 if password is None else len(content) // 2
+        file.seek(place)
+        file.write(bytes([content[place] ^ 1]))
+
+    monkeypatch.setattr(export_module, "write_archive", faulty)
+    output = at.home / "memory.ecm"
+    output.write_bytes(b"last week's")
+    with pytest.raises((ArchiveInvalid, DecryptionFailed)):
+        run(at, output, password=password)
+    assert output.read_bytes() == b"last week's"
+
+
 def test_an_unknown_project_writes_nothing(at: Workplace) -> None:
     """A misspelt project is an error that names the nearest one, and no file is made."""
     output = at.home / "out" / "memory.ecm"
@@ -73,6 +105,17 @@ def test_the_store_is_never_the_output(at: Workplace) -> None:
         with pytest.raises(UsageError, match="store itself"):
             run(at, output)
     assert at.store.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_what_belongs_to_the_store_is_never_the_output(at: Workplace, ending: str) -> None:
+    """Nor is what SQLite keeps beside it, whichever way the two are named."""
+    (at.home / "real").mkdir()
+    (at.home / "link").symlink_to("real")
+    at.store = builders.sqlite_store(at.home / "link" / "memory.db")
+    for folder in ("real", "link"):
+        with pytest.raises(UsageError, match="part of the memory store"):
+            run(at, at.home / folder / f"memory.db{ending}")
 
 
 def test_only_a_file_is_replaced(at: Workplace) -> None:
