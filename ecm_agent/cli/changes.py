@@ -111,8 +111,7 @@ def _changes(changes: Changes, *, merge: bool) -> Iterator[str]:
         whose = f" of project {one.project!r}" if one.project is not None else ""
         yield f"  conflict: {one.section} {one.record}{whose} differs in {', '.join(one.columns)}"
     yield from _more(changes.total("conflicts") - len(changes.conflicts), "conflicts")
-    dangling = changes.total("dropped", "edges") + changes.total("dropped", "memberships")
-    yield from _dropped(changes.dropped, dangling)
+    yield from _dropped(changes.dropped, changes.dangling)
 
 
 def _dropped(examples: list[Oddity], records: int) -> Iterator[str]:

@@ -101,6 +101,8 @@ class Changes(Struct, frozen=True):
     """Whether the store is, or would be, as it was."""
     not_made: list[str] = []
     """As in `Replaced`."""
+    dangling: int = 0
+    """How many records were dropped because they refer to some that are nowhere; `dropped` names the first."""
 
     def total(self, fate: Fate, section: str | None = None) -> int:
         """Count the records that met a fate, in one section or in all."""

@@ -91,8 +91,8 @@ def test_a_store_is_said_to_know_only_what_it_holds(changes: Changes, said: str)
 
 def test_what_is_not_named_is_counted() -> None:
     """Where there are more conflicts and dropped records than are named, the report says how many more."""
-    tallies = [Tally("chunks", None, conflicts=3), Tally("edges", None, dropped=2)]
-    changes = Changes(tallies, CHANGES.conflicts, CHANGES.dropped, {}, none=False)
+    tallies = [Tally("chunks", None, conflicts=3), Tally("mentions", None, dropped=9)]
+    changes = Changes(tallies, CHANGES.conflicts, CHANGES.dropped, {"mentions": 7}, none=False, dangling=2)
     lines = list(restored("m.ecm", Path("m.db"), Restored(MANIFEST, True, False, 3, changes=changes), None))
     assert [line for line in lines if "…" in line] == ["  … and 1 more conflict", "  … and 1 more dropped record"]
 

@@ -36,6 +36,7 @@ class Count:
         self._fates: Counter[tuple[str, str | None, Fate]] = Counter()
         self._conflicts: list[Conflict] = []
         self._dropped: list[Oddity] = []
+        self._dangling = 0
 
     def add(self, table: Counted, project: SqlValue, fate: Fate, records: int = 1) -> None:
         """Count records of a table, and of a project where they belong to one, that met a fate."""
@@ -55,6 +56,7 @@ class Count:
             self._conflicts.append(found)
 
     def name_dropped(self, found: Oddity) -> None:
+        self._dangling += 1
         if len(self._dropped) < EXAMPLES:
             self._dropped.append(found)
 
@@ -65,7 +67,7 @@ class Count:
             tally = tallies.setdefault((section, project), Tally(section, project))
             setattr(tally, fate, records)
         in_order = sorted(tallies.values(), key=_order)
-        return Changes(in_order, self._conflicts, self._dropped, dict(no_place), none)
+        return Changes(in_order, self._conflicts, self._dropped, dict(no_place), none, dangling=self._dangling)
 
 
 def _order(tally: Tally) -> tuple[int, str, str]:
