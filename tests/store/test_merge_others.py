@@ -69,6 +69,19 @@ def test_rows_are_matched_by_their_whole_key(kind: str, on_conflict: OnConflict,
     assert [(one.section, one.record, one.columns) for one in changes.conflicts] == [("t", "x, 2", ["v"])]
 
 
+def test_null_is_no_key(tmp_path: Path) -> None:
+    """Rows whose key is NULL, as SQLite lets in, are known by all they say: none is taken for another, none is lost."""
+    pair = Pair(
+        tmp_path, "CREATE TABLE t (a TEXT PRIMARY KEY, v); INSERT INTO t VALUES (NULL, 1), (NULL, 1), (NULL, 2)"
+    )
+    assert (pair.merge().none, tally(pair.merge(), "t")) == (True, Tally("t", None, skipped=3))
+    execute(pair.ours.path, "DELETE FROM t")
+    assert tally(pair.merge(), "t") == Tally("t", None, added=3)
+    execute(pair.theirs.path, "INSERT INTO t VALUES (NULL, 1), (NULL, 3)")
+    assert tally(pair.merge(), "t") == Tally("t", None, added=2, skipped=3)
+    assert pair.all("SELECT v FROM t ORDER BY v") == [(1,), (1,), (1,), (2,), (3,)]
+
+
 def test_a_conflict_can_stop_it_all(tmp_path: Path) -> None:
     """With `fail`, nothing is merged, and the file is as it was."""
     pair = Pair(tmp_path, KEYED.format(""))

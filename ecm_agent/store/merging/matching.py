@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecm_agent.errors import ArchiveInvalid, StoreUnreadable
 from ecm_agent.store.cells import SqlValue, lenient_text
@@ -61,7 +61,10 @@ class Matcher:
         return tuple(column for column in rows.columns if column not in rows.made_up)
 
     def match(self, rows: Rows) -> Iterator[Match]:
-        """Match rows of the archive. Raises `ArchiveInvalid` for the second record of one id."""
+        """Match rows of the archive. Raises `ArchiveInvalid` for the second record of one id.
+
+        A row without an id is known by what it says, and each row of the store is taken once.
+        """
         said = self.said(rows)
         keys = [rows.columns.index(column) for column in self.rule.key]
         speaks = [rows.columns.index(column) for column in said]
@@ -69,14 +72,14 @@ class Matcher:
         sql = self._lookup(said, [rows.values[0][place] for place in keys])
         for row in rows.values:
             key = [row[place] for place in keys]
-            found = self._connection.execute(sql, key).fetchone()
+            theirs = row if everything else tuple(row[place] for place in speaks)
+            found = self._nameless(said, theirs) if None in key else self._connection.execute(sql, key).fetchone()
             if found is None:
                 yield Match(row, None)
                 continue
             if found[0] > self.before or not self.matched.add(found[0]):
                 name = ", ".join(map(row_name, key))
                 raise ArchiveInvalid(f"The archive holds two records for one: {self.table.name}, {name!r}.")
-            theirs = row if everything else tuple(row[place] for place in speaks)
             yield Match(row, found[0], found[1], theirs, found[2:])
 
     def last_rowid(self) -> int:
@@ -100,9 +103,18 @@ class Matcher:
 
     def _lookup(self, said: tuple[str, ...], key: list[SqlValue]) -> str:
         """Give the query for a row by its key. A key that is not UTF-8 is the only one of its group of rows."""
+        return self._select(said, dict(zip(self.rule.key, key, strict=True)))
+
+    def _nameless(self, said: tuple[str, ...], theirs: tuple[SqlValue, ...]) -> tuple[Any, ...] | None:
+        """Find a row of the store that says the same and has not been taken yet."""
+        sql = self._select(said, dict(zip(said, theirs, strict=True))) + " AND t.rowid <= ?"
+        rows = self._connection.execute(sql, (*theirs, self.before))
+        return next((row for row in rows if row[0] not in self.matched), None)
+
+    def _select(self, said: tuple[str, ...], known: Row) -> str:
+        """Give the query for rows by what is known of them."""
         select = ", ".join(["t.rowid", project_of(self.table), *(f"t.{quoted(column)}" for column in said)])
-        places = zip(self.rule.key, key, strict=True)
-        where = " AND ".join(f"t.{quoted(column)} IS {place_for(value)}" for column, value in places)
+        where = " AND ".join(f"t.{quoted(column)} IS {place_for(value)}" for column, value in known.items())
         return f"SELECT {select} FROM main.{quoted(self.table.name)} t WHERE {where}"  # noqa: S608 (quoted)
 
 

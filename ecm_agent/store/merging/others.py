@@ -137,26 +137,27 @@ class Others:
         return len(found)
 
     def _find(self, table: OtherTable, rows: Rows) -> Iterator[_Found]:
-        find = self._by_key if table.keyed and set(table.keyed) <= set(rows.columns) else self._by_values
-        for found in find(table, rows):
-            self._matched[table.name] += found.ours is not None
-            yield found
-
-    def _by_key(self, table: OtherTable, rows: Rows) -> Iterator[_Found]:
-        places = [rows.columns.index(column) for column in table.keyed]
-        select = ", ".join(map(quoted, rows.columns))
+        told_apart = set(table.keyed) <= set(rows.columns)
+        places = [rows.columns.index(column) for column in table.keyed if told_apart]
         for row in rows.values:
             key = [row[place] for place in places]
-            where = _where(table, table.keyed, key)
-            sql = f"SELECT {select} FROM main.{quoted(table.name)} WHERE {where}"  # noqa: S608 (quoted)
-            yield _Found(row, self._connection.execute(sql, key).fetchone())
+            by_key = key and None not in key  # NULL tells no two rows apart
+            ours = self._by_key(table, rows.columns, key) if by_key else self._by_values(table, rows.columns, row)
+            self._matched[table.name] += ours is not None
+            yield _Found(row, ours)
 
-    def _by_values(self, table: OtherTable, rows: Rows) -> Iterator[_Found]:
-        self._list_values(table, rows.columns)
+    def _by_key(self, table: OtherTable, columns: Collection[str], key: list[SqlValue]) -> tuple[SqlValue, ...] | None:
+        where = _where(table, table.keyed, key)
+        sql = f"SELECT {', '.join(map(quoted, columns))} FROM main.{quoted(table.name)} WHERE {where}"  # noqa: S608 (quoted)
+        found: tuple[SqlValue, ...] | None = self._connection.execute(sql, key).fetchone()
+        return found
+
+    def _by_values(
+        self, table: OtherTable, columns: Collection[str], row: tuple[SqlValue, ...]
+    ) -> tuple[SqlValue, ...] | None:
+        self._list_values(table, columns)
         taken = f"UPDATE {_KNOWN} SET rows = rows - 1 WHERE name = ? AND digest = ? AND rows > 0"  # noqa: S608 (ours)
-        for row in rows.values:
-            known = self._connection.execute(taken, (table.name, _digest(row))).rowcount
-            yield _Found(row, row if known else None)
+        return row if self._connection.execute(taken, (table.name, _digest(row))).rowcount else None
 
     def _list_values(self, table: OtherTable, columns: Collection[str]) -> None:
         """Remember, as digests, the rows that the store had of a table before anything was added to it."""
