@@ -13,6 +13,7 @@ STRONG = {
     "pwd": "",
     "secret": "",
     "credential": "",
+    "psk": "",
     "bearer": "",
     "_pass": "",
     "_pw": "",

@@ -71,6 +71,11 @@ STARTS = {  # how a token starts, and how it goes on
     "tskey-": r"[a-z]++-[\w-]{16,}+",
     "EAA": r"[A-Za-z0-9]{60,}+",
     "key-": r"[a-f0-9]{32}",
+    "dckr_": r"[po]at_[\w-]{20,}+",
+    "nvapi-": r"[\w-]{30,}+",
+    "tvly-": r"[\w-]{20,}+",
+    "pul-": r"[a-f0-9]{40}",
+    "secret_": r"[A-Za-z0-9]{43}(?!\w)",
     "HRKU-": r"[\w-]{30,}+",
     "hvs.": r"[\w-]{20,}+",
     "hvb.": r"[\w-]{20,}+",
@@ -82,7 +87,7 @@ HOLDS = {  # what a token holds, or what stands before it, and the whole; a grou
     ".atlasv1.": r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{40,}+",
     "AAAA": r"(?:ssh-[a-z0-9]{3,10}|ecdsa-sha2-[a-z0-9]{3,12}|sk-[a-z0-9@.-]{10,50}) (AAAA[A-Za-z0-9+/]{16,}+=*+"
     r"(?: [\w.+-]++@[\w.-]++)?)",
-    "sig=": r"[?&;]sig=([\w%+/=-]{20,}+)",
+    "sig=": r"(?<![\w.-])sig=([\w%+/=-]{20,}+)",
     "Signature=": r"[?&;, ](?:X-Amz-Signature|Signature)=([\w%+/=-]{20,}+)",
 }
 GITHUB = re.compile(r"gh[pousr]_")
@@ -98,6 +103,11 @@ PLACES = {  # by a literal that is rare, what else must be in the text, and what
         "mysql": r"mysql(?:dump|admin|import|show)?(?: -?[\w.@=/:-]{1,40}+){0,8}? -p([^\s\"'$<]{3,}+)",
         "login": r"login(?: -?[\w.@=/:-]{1,40}+){0,6}? -p[ =]?[\"']?([^\s\"'$<-][^\s\"'$<]{2,200}+)",
         "redis-cli": r"redis-cli(?: -?[\w.@=/:-]{1,40}+){0,6}? -a ?[\"']?([^\s\"'$<]{3,200}+)",
+        "htpasswd": r"htpasswd -[a-zA-Z]{0,6}b[a-zA-Z]{0,6}(?: [\w.@~/:-]{1,80}+){1,2} [\"']?([^\s\"'$<>|&]{3,200}+)",
+        "openssl": r"openssl(?: -?[\w.@=/:-]{1,40}+){0,10}? -[kK] [\"']?([^\s\"'$<]{3,200}+)",
+        "zip": r"zip(?: -?[\w.@=/:-]{1,40}+){0,6}? -P ?[\"']?([^\s\"'$<]{3,200}+)",
+        "7z": r"7za? [a-z](?: -?[\w.@=/:-]{1,40}+){0,6}? -p([^\s\"'$<]{3,200}+)",
+        "--from-literal": r"--from-literal[= ][\"']?[\w.-]{1,80}=([^\s\"'$<]{1,200}+)",
         "-pass": r"-pass(?:in|out)? [\"']?pass:([^\s\"'$<]{1,200}+)",
     },
     "IDENTIFIED": {"BY": r"IDENTIFIED (?:WITH \w++ )?BY (?:PASSWORD )?[\"']([^\"'\n]{1,200}+)"},
