@@ -117,11 +117,6 @@ def found(
     return best.copies[0]
 
 
-def find_latest(job: Job, destinations: Mapping[str, Destination], history: History) -> Located:
-    """Find the latest archive of a job as `found` does."""
-    return found(LATEST, job, destinations, history)
-
-
 def find_named(name: ArchiveName, destinations: Mapping[str, Destination], history: History) -> Located:
     """Find an archive by name in the first destination that holds it.
 

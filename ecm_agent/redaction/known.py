@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from ecm_agent.redaction.shapes import TYPOGRAPHIC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 # fmt: off
 _GENERIC = frozenset((
@@ -98,10 +98,6 @@ class Known:
         trimmed = path.strip().rstrip("/\\")
         if len(trimmed) > _SHORTEST_NAME and trimmed.lstrip("/") and ("/" in trimmed or "\\" in trimmed):
             self._paths.add(trimmed)
-
-    def learn_paths(self, paths: Iterable[str]) -> None:
-        for path in paths:
-            self.learn_path(path)
 
 
 def _plain(name: str) -> str:

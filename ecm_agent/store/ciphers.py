@@ -140,9 +140,6 @@ class EncryptedCursor:
     def fetchone(self) -> Row | None:
         return next(self, None)
 
-    def fetchmany(self, size: int) -> list[Row]:
-        return list(islice(self, size))
-
     def fetchall(self) -> list[Row]:
         try:
             return list(self._rows)

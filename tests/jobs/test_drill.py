@@ -17,7 +17,7 @@ from ecm_agent.destination.local import LocalDestination
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, DestinationUnavailable, EcmError
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.drill import drill
-from ecm_agent.jobs.locate import Located, find_latest
+from ecm_agent.jobs.locate import Located, found
 from ecm_agent.secret import Secret
 from ecm_agent.store.sqlite import SqliteStore
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def latest(at: Workplace, *destinations: Destination) -> Located:
     job = at.job(*destinations)
     assert backup(job, at.context()).exit_code == 0
-    return find_latest(job, job.destinations, at.history)
+    return found("latest", job, job.destinations, at.history)
 
 
 def scratches(at: Workplace) -> list[Path]:
@@ -144,7 +144,7 @@ from workplace import Workplace
 from ecm_agent.archive import container
 from ecm_agent.destination.local import LocalDestination
 from ecm_agent.jobs.drill import drill
-from ecm_agent.jobs.locate import find_latest
+from ecm_agent.jobs.locate import found
 from ecm_agent.lock import held
 
 class Deadly:
@@ -159,7 +159,7 @@ home = Path(sys.argv[1])
 at = Workplace(home, progress=Deadly())
 job = at.job(LocalDestination(home / "backups"))
 with held(job.lock, "the job"):
-    drill(job, find_latest(job, job.destinations, at.history), at.context())
+    drill(job, found("latest", job, job.destinations, at.history), at.context())
 """
 
 
@@ -194,5 +194,5 @@ def test_a_staged_archive_of_a_job_called_drill_is_no_leftover(at: Workplace) ->
     assert backup(job, at.context()).exit_code == 0
     waiting = at.state_dir / "staging" / "drill-drill-20250301T120000Z.ecm"
     waiting.write_bytes(b"an archive that waits")
-    drill(job, find_latest(job, job.destinations, at.history), at.context())
+    drill(job, found("latest", job, job.destinations, at.history), at.context())
     assert waiting.exists()

@@ -13,7 +13,7 @@ from fakes import FaultyDestination, MemoryDestination
 from workplace import archive
 
 from ecm_agent.errors import ArchiveInvalid, DestinationUnavailable, NotFound
-from ecm_agent.jobs.locate import Located, all_of, candidates, find_latest, found, is_path, opened_path
+from ecm_agent.jobs.locate import Located, all_of, candidates, found, is_path, opened_path
 
 if TYPE_CHECKING:
     from workplace import Workplace
@@ -44,7 +44,7 @@ def test_without_any_proof_latest_is_the_newest(at: Workplace) -> None:
     """On a new machine, where nothing is on record, the newest archive is the latest, and said to be unproved."""
     at.plant(day(1), proved=False)
     at.plant(day(2), proved=False)
-    latest = find_latest(at.job(), {"memory": at.memory}, at.history)
+    latest = found("latest", at.job(), {"memory": at.memory}, at.history)
     assert (latest.name, latest.verified) == (day(2), False)
 
 
@@ -54,9 +54,9 @@ def test_this_hosts_archives_come_first(at: Workplace) -> None:
     at.plant(day(1), proved=False)
     at.plant(day(9, job="weekly"))
     places = {"memory": at.memory}
-    assert find_latest(at.job(), places, at.history).name == day(1)
+    assert found("latest", at.job(), places, at.history).name == day(1)
     at.memory.delete(day(1))
-    assert find_latest(at.job(), places, at.history).name == day(5, host="server")
+    assert found("latest", at.job(), places, at.history).name == day(5, host="server")
 
 
 def test_the_same_archive_is_taken_from_where_it_was_proved(at: Workplace) -> None:
@@ -65,7 +65,7 @@ def test_the_same_archive_is_taken_from_where_it_was_proved(at: Workplace) -> No
     at.plant(day(1), proved=False)
     at.plant(day(1), destination=other)
     for places in ({"a": at.memory, "b": other}, {"b": other, "a": at.memory}):
-        assert find_latest(at.job(), places, at.history).destination is other
+        assert found("latest", at.job(), places, at.history).destination is other
 
 
 def test_a_name_is_found_in_whichever_destination_holds_it(at: Workplace) -> None:
@@ -85,7 +85,7 @@ def test_what_is_not_there_is_named_with_where_it_was_looked_for(at: Workplace) 
         found(str(day(1)), at.job(), places, at.history)
     assert "ecm-agent list" in caught.value.hint
     with pytest.raises(NotFound, match="There is no archive of job 'nightly' in memory:, other:"):
-        find_latest(at.job(), places, at.history)
+        found("latest", at.job(), places, at.history)
     with pytest.raises(NotFound, match="There is no archive of job 'nightly' in memory:"):
         all_of(at.job(), at.memory, at.history)
 
@@ -186,7 +186,7 @@ def test_latest_is_not_guessed_with_a_destination_out_of_reach(at: Workplace) ->
         "here": at.memory,
     }
     with pytest.raises(DestinationUnavailable, match="No route") as caught:
-        find_latest(at.job(), places, at.history)
+        found("latest", at.job(), places, at.history)
     assert "Wait." in caught.value.hint
     assert "--from NAME" in caught.value.hint
 

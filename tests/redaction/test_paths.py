@@ -64,7 +64,8 @@ DENSE = (
 
 def finder(*paths: str, text: str = "") -> PathFinder:
     known = Known()
-    known.learn_paths(paths)
+    for path in paths:
+        known.learn_path(path)
     known.learn_text(text)
     return PathFinder(known)
 
