@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far in the future a time on record may lie (another machine's clock, a small correction) and still count."""
+
+
+def is_ahead(moment: datetime, now: datetime) -> bool:
+    """Whether an aware time lies so far in the future that a clock was wrong, or is."""
+    # Of two times in one zone Python subtracts what the clock on the wall shows; only in UTC is it time.
+    return moment.astimezone(UTC) - now.astimezone(UTC) > CLOCK_TOLERANCE
 
 
 class Clock(Protocol):

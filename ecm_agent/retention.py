@@ -4,7 +4,7 @@ The rules are those of restic's `snapshot_policy` (a rule keeps the newest archi
 count is used up; reasons are part of the answer; a policy that keeps nothing is refused), with three of our own:
 
 - Only verified archives count, and only they can be removed. Any other stays and uses up no slot.
-- Time that cannot be trusted removes nothing: with any archive dated later than `now` plus `CLOCK_TOLERANCE`, the
+- Time that cannot be trusted removes nothing: with any archive dated later than `now`, by five minutes or more, the
   clock has gone backwards (or was ahead once), and every removal becomes a keep until the clock has caught up.
 - The newest `keep_minimum` verified archives stay whatever the rules say.
 
@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from ecm_agent.clock import is_ahead
 from ecm_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from zoneinfo import ZoneInfo
-
-CLOCK_TOLERANCE = timedelta(minutes=5)
-"""How far ahead of `now` an archive may be dated (another machine's clock, a small correction) and still count."""
 
 NOT_VERIFIED = "not verified"
 DATED_IN_THE_FUTURE = "dated in the future"
@@ -155,8 +153,7 @@ def _exemptions(candidate: Candidate, now: datetime) -> tuple[str, ...]:
     """Why the rules do not apply to an archive at all; empty when they do."""
     reasons: tuple[str, ...] = () if candidate.verified else (NOT_VERIFIED,)
     reasons += (candidate.apart,) if candidate.apart else ()
-    ahead = _instant(candidate) - now > CLOCK_TOLERANCE
-    return (*reasons, DATED_IN_THE_FUTURE) if ahead else reasons
+    return (*reasons, DATED_IN_THE_FUTURE) if is_ahead(candidate.created, now) else reasons
 
 
 def _hour(local: datetime) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from ecm_agent.destination.base import Destination
     from ecm_agent.jobs.progress import Progress
     from ecm_agent.secret import Secret
+
+_MACHINE_ID = Path("/etc/machine-id")
 
 
 def store(settings: Settings) -> SqliteStore:
@@ -82,7 +86,15 @@ def job(settings: Settings, name: str, *, attended: bool = False) -> Job:
         schedule=_schedule(settings, keys.schedule, name, keys.jitter_time()) if keys.schedule else None,
         verification=_verification(settings, keys.verify, name) if keys.verify else None,
         around=around(settings, name) if attended else Around(),
+        machine=_machine_id(),
     )
+
+
+def _machine_id() -> str:
+    """Give what systemd and its like call this machine; where there is none, nothing."""
+    with suppress(OSError, UnicodeDecodeError):
+        return _MACHINE_ID.read_text(encoding="ascii").strip()
+    return ""
 
 
 def _selection(keys: JobSettings) -> Selection:

@@ -140,7 +140,7 @@ def refusal(archive: Sealed, memory: Memory, password: Secret | None, terms: Ter
 
 
 def found(
-    places: Mapping[str, Place], password: Secret | None, at: datetime | None
+    places: Mapping[str, Place], password: Secret | None, now: datetime, at: datetime | None
 ) -> tuple[tuple[ArchiveName, str] | None, list[tuple[ArchiveName, str]]]:
     """Say which copy `latest`, or with `at` the newest by then, comes from, and which are tried in vain before."""
     there = [
@@ -152,7 +152,8 @@ def found(
     ]
     proved = {name for name, _, copy in there if copy.good and at is None}
     there.sort(key=lambda one: not one[2].good)
-    there.sort(key=lambda one: (one[0] in proved, one[0]), reverse=True)
+    ahead = {name for name, _, _ in there if name.created > now + timedelta(minutes=5) and at is None}
+    there.sort(key=lambda one: (one[0] not in ahead, one[0] in proved, one[0]), reverse=True)
     tried: list[tuple[ArchiveName, str]] = []
     locked: set[ArchiveName] = set()
     for name, label, copy in there:

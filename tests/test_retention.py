@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecm_agent.clock import CLOCK_TOLERANCE
 from ecm_agent.errors import UsageError
-from ecm_agent.retention import CLOCK_TOLERANCE, Candidate, Decision, Policy, plan
+from ecm_agent.retention import Candidate, Decision, Policy, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -175,6 +175,7 @@ def _verify_stored(
     """Prove one archive, or with `wanted=None` all of a job's; every one is tried, whatever the others say."""
     from ecm_agent import wiring
     from ecm_agent.jobs.locate import all_of, found
+    from ecm_agent.jobs.progress import Silent
     from ecm_agent.jobs.verify import verify_stored
 
     chosen = wiring.job(settings, job or next(iter(settings.jobs)))
@@ -182,7 +183,8 @@ def _verify_stored(
     codes: list[int] = []
     located: list[Located] = []
     if wanted is not None:
-        located = [found(wanted, chosen, places, history, at=at)]
+        now = wiring.context(settings, Silent()).clock.now()
+        located = [found(wanted, chosen, places, history, now=now, at=at)]
     for place in places.values() if wanted is None else ():
         with tried(out, codes):
             located += all_of(chosen, place, history)

@@ -90,7 +90,7 @@ def _drill_job(  # noqa: PLR0913 (one parameter for each option)
     """Drill one archive, or the newest in each destination; every one is tried, whatever the others say."""
     from ecm_agent import wiring
     from ecm_agent.jobs.drill import drill as prove
-    from ecm_agent.jobs.locate import all_of, found
+    from ecm_agent.jobs.locate import found, newest_of
     from ecm_agent.jobs.progress import Silent
     from ecm_agent.lock import held
 
@@ -99,10 +99,10 @@ def _drill_job(  # noqa: PLR0913 (one parameter for each option)
     with held(job.lock, f"job {job.name!r}", clock=context.clock, wait=wait):
         located: list[Located] = []
         if wanted is not None:
-            located = [found(wanted, job, places, context.history)]
+            located = [found(wanted, job, places, context.history, now=context.clock.now())]
         for place in places.values() if wanted is None else ():
             with tried(out, codes):
-                located.append(all_of(job, place, context.history)[-1])
+                located.append(newest_of(job, place, context.history, context.clock.now()))
         for one in located:
             with tried(out, codes, str(one)):
                 with out.progress() as progress:

@@ -100,10 +100,11 @@ def _stored(
 
     chosen = wiring.job(settings, job or next(iter(settings.jobs)))
     places = wiring.destinations(settings, from_) if from_ else chosen.destinations
-    found = candidates(archive, chosen, places, history, at=at)
+    context = replace(wiring.context(settings, Silent()), history=history)
+    found = candidates(archive, chosen, places, history, now=context.clock.now(), at=at)
     for error in found.unasked:
         out.warn(f"{error.message} It was not asked, and may hold a newer archive.")
     password = passwords.to_decrypt(settings)
-    context = replace(wiring.context(settings, Silent(), password), history=history)
+    context = replace(context, password=password)
     with first_healthy(found, context) as healthy:
         yield Stored(healthy, password)

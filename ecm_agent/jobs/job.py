@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ecm_agent.clock import is_ahead
 from ecm_agent.errors import DestinationRefused
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.notification.around import Around
@@ -62,11 +63,16 @@ class Job:
     verification: Verification | None = None
     around: Around = field(default_factory=Around)
     """What happens around its runs: hooks, pings, messages."""
+    machine: str = ""
+    """What no other machine is called, where there is such a thing."""
 
     @property
     def source(self) -> str:
-        """Tell this job's store from others without naming its path, which an archive may carry to strangers."""
-        return hashlib.sha256(bytes(self.store.path.absolute())).hexdigest()[:12]
+        """Tell this job's store from others without naming its path, which an archive may carry to strangers.
+
+        Two machines may have one name and keep their memories at one path; they are told apart by the machine's id.
+        """
+        return hashlib.sha256(self.machine.encode() + bytes(self.store.path.absolute())).hexdigest()[:12]
 
     @property
     def lock(self) -> Path:
@@ -81,9 +87,10 @@ class Job:
         return (name.job, name.host) == (self.name, self.host)
 
     def free_name(self, now: datetime, history: History) -> ArchiveName:
-        """Name an archive made now; a second later when that second's name is taken somewhere.
+        """Name an archive made now: later by a second than any there is, as far as those can be believed.
 
-        What a destination out of reach holds is known from the journal.
+        After a small correction of the clock the name is ahead of it, so that what is newest is so by its name. What a
+        destination out of reach holds is known from the journal.
         """
         taken: set[ArchiveName] = set()
         for destination in self.destinations.values():
@@ -93,7 +100,9 @@ class Job:
             except DestinationRefused:  # what is wrong with it is said when the archive is put there
                 continue
         taken.update(filter(None, map(ArchiveName.parse, self._staged())))
-        name = ArchiveName(self.name, self.host, now.replace(microsecond=0))
+        moment = now.replace(microsecond=0)
+        credible = [one.created for one in taken if self.owns(one) and not is_ahead(one.created, now)]
+        name = ArchiveName(self.name, self.host, max([moment, *(made + timedelta(seconds=1) for made in credible)]))
         while name in taken:
             name = replace(name, created=name.created + timedelta(seconds=1))
         return name

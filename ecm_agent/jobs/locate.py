@@ -6,14 +6,15 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
+from ecm_agent.clock import is_ahead
 from ecm_agent.errors import ArchiveInvalid, DestinationRefused, NotFound
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from ecm_agent.destination.base import Destination
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ecm_agent.model.journal import Proof
 
 LATEST = "latest"
-_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,21 @@ def opened_path(path: Path) -> Iterator[BinaryIO]:
 
 
 def candidates(
-    wanted: str, job: Job, destinations: Mapping[str, Destination], history: History, *, at: datetime | None = None
+    wanted: str,
+    job: Job,
+    destinations: Mapping[str, Destination],
+    history: History,
+    *,
+    now: datetime,
+    at: datetime | None = None,
+    proved_first: bool = True,
 ) -> Candidates:
     """Give every copy of what somebody means: a name, `latest`, or with `at` (aware) the newest made by that time.
 
     A name may be anywhere, so that no destination is asked before its turn comes. `latest` is the newest archive that
-    was proved good; where none was, simply the newest. This host's archives count; where there are none (a new
-    machine), those of any host. Raises `NotFound`, and the error of a destination that could not be asked where no
+    was proved good; where none was, or unless `proved_first`, simply the newest. One that is dated in the future, by a
+    clock that was wrong, is the last to be meant. This host's archives count; where there are none (a new machine),
+    those of any host. Raises `NotFound`, and the error of a destination that could not be asked where no
     other holds anything.
     """
     if name := ArchiveName.parse(wanted):
@@ -95,14 +103,27 @@ def candidates(
     chosen = [one for one in own if at is None or one.name.created <= at]
     if not chosen:
         raise unasked[0] if unasked else _nothing(job, destinations, listed, own, at)
-    proved = {one.name for one in chosen if one.verified} if at is None else set()
+    proved = {one.name for one in chosen if one.verified and proved_first and at is None}
     chosen.sort(key=_standing)
-    chosen.sort(key=lambda one: (one.name in proved, one.name.created, str(one.name)), reverse=True)
+    chosen.sort(
+        key=lambda one: (at is not None or not _ahead(one, now), one.name in proved, one.name.created, str(one.name)),
+        reverse=True,
+    )
     return Candidates(chosen, unasked)
 
 
+def _ahead(one: Located, now: datetime) -> bool:
+    return is_ahead(one.name.created, now)
+
+
 def found(
-    wanted: str, job: Job, destinations: Mapping[str, Destination], history: History, *, at: datetime | None = None
+    wanted: str,
+    job: Job,
+    destinations: Mapping[str, Destination],
+    history: History,
+    *,
+    now: datetime,
+    at: datetime | None = None,
 ) -> Located:
     """Find the one archive somebody means, as `candidates` does, guessing nothing: the latest is the newest.
 
@@ -111,7 +132,7 @@ def found(
     """
     if name := ArchiveName.parse(wanted):
         return find_named(name, destinations, history)
-    best = candidates(wanted, job, destinations, history, at=at or _END_OF_TIME)
+    best = candidates(wanted, job, destinations, history, now=now, at=at, proved_first=False)
     if best.unasked:
         raise best.unasked[0]
     return best.copies[0]
@@ -138,8 +159,16 @@ def all_of(job: Job, destination: Destination, history: History) -> list[Located
     """Give every archive of a job, of this host, in a destination. Raises `NotFound` when there is none."""
     every = [archive for archive in _held_by(destination, history) if job.owns(archive.name)]
     if not every:
-        raise NotFound(f"There is no archive of job {job.name!r} in {destination.label}.")
+        raise NotFound(
+            f"There is no archive of job {job.name!r} of host {job.host!r} in {destination.label}.",
+            hint="What there is: ecm-agent list",
+        )
     return every
+
+
+def newest_of(job: Job, destination: Destination, history: History, now: datetime) -> Located:
+    """Give the newest archive of a job, of this host; one that is dated in the future only where there is no other."""
+    return max(all_of(job, destination, history), key=lambda one: (not _ahead(one, now), one.name.created))
 
 
 def _every(destinations: Mapping[str, Destination], history: History) -> tuple[list[Located], list[DestinationRefused]]:
@@ -181,7 +210,7 @@ def _nothing(
     at: datetime | None,
 ) -> NotFound:
     where = f"of job {job.name!r} in {_labels(destinations)}"
-    if at and at < _END_OF_TIME and own:
+    if at and own:
         oldest = min(own, key=lambda one: one.name.created).name
         made = at.astimezone(job.timezone).isoformat(timespec="seconds")
         return NotFound(f"There is no archive {where} made by {made}.", hint=f"The oldest there is {oldest}.")

@@ -38,6 +38,8 @@ READABLE = ((FORMAT, VERSION), (CAUSANTIC, "1.0"), (CAUSANTIC, "1.1"))
 Redaction: TypeAlias = Literal["paths", "code", "secrets"]
 """What can be taken out of texts before they are shared."""
 
+_NOTHING = "without chunks"
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -124,7 +126,7 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
         """What this is an archive *of*: archives of one kin can stand in for one another, others cannot."""
         projects = "all" if self.selected_projects is None else repr(sorted(self.selected_projects))
         redacted = f", without {' and '.join(sorted(self.redacted))}" if self.redacted else ""
-        return f"store {self.source}, projects {projects}, {'with' if self.chunk_count else 'without'} chunks{redacted}"
+        return f"store {self.source}, projects {projects}, {'with chunks' if self.chunk_count else _NOTHING}{redacted}"
 
     @property
     def later_generation(self) -> bool:
@@ -148,6 +150,11 @@ class Manifest(Struct, kw_only=True, frozen=True, rename="camel", omit_defaults=
     def partial(self) -> bool:
         """Whether the store it came from held more than this archive does."""
         return self.selected_projects is not None or bool(self.left_out) or bool(self.redacted)
+
+
+def is_of_nothing(kin: str) -> bool:
+    """Whether an archive of this kin was made of a store in which nothing was remembered."""
+    return f", {_NOTHING}" in kin
 
 
 def timestamp(moment: datetime) -> str:

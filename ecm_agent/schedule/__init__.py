@@ -5,6 +5,6 @@ a job has to run now, so that a slot missed while the machine slept, was off or 
 """
 
 from ecm_agent.schedule.due import Due, Failure, due, retry_at
-from ecm_agent.schedule.timetable import CLOCK_TOLERANCE, Schedule
+from ecm_agent.schedule.timetable import Schedule
 
-__all__ = ["CLOCK_TOLERANCE", "Due", "Failure", "Schedule", "due", "retry_at"]
+__all__ = ["Due", "Failure", "Schedule", "due", "retry_at"]

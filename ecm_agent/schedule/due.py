@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from ecm_agent.schedule.timetable import CLOCK_TOLERANCE, in_utc
+from ecm_agent.clock import CLOCK_TOLERANCE
+from ecm_agent.schedule.timetable import in_utc
 
 if TYPE_CHECKING:
     from ecm_agent.schedule.timetable import Schedule

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
-CLOCK_TOLERANCE = timedelta(minutes=5)
-"""How far in the future a time on record may lie (a small correction of the clock) and still count."""
-
 _NOTHING = timedelta(0)
 _INTERVAL = re.compile(r"every\s+([0-9]{1,5})\s*([mhdw])", re.IGNORECASE | re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

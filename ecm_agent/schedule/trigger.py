@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from apscheduler.triggers.base import BaseTrigger
 
-from ecm_agent.schedule.timetable import CLOCK_TOLERANCE
+from ecm_agent.clock import CLOCK_TOLERANCE
 
 if TYPE_CHECKING:
     from datetime import datetime

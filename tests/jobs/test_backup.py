@@ -315,6 +315,34 @@ def test_backups_of_one_second_have_names_of_their_own(at: Workplace) -> None:
     assert list(other.archives) == [the_archive(second)]
 
 
+@pytest.mark.parametrize("back", [timedelta(seconds=1), timedelta(seconds=10), timedelta(minutes=4, seconds=59)])
+def test_after_a_small_correction_of_the_clock_the_newest_is_newest_by_name(at: Workplace, back: timedelta) -> None:
+    """Rotation goes by names: the archive just made must never be the one that gives way."""
+    first = backup(at.job(), at.context())
+    at.clock.jump(at.clock.now() - back)
+    second = backup(at.job(), at.context())
+    assert list(at.memory.archives) == [the_archive(second)]
+    assert the_archive(second).created > the_archive(first).created
+
+
+def test_after_a_large_one_the_clock_is_believed(at: Workplace) -> None:
+    """A day back is no correction: the name says what the clock says, and nothing is removed until it has caught up."""
+    backup(at.job(), at.context())
+    at.clock.jump(at.clock.now() - timedelta(days=1))
+    second = backup(at.job(), at.context())
+    assert second.archive == "nightly-laptop-20250228T120000Z.ecm"
+    assert len(at.memory.archives) == 2
+
+
+def test_no_name_lies_before_one_that_is_there(at: Workplace) -> None:
+    """Runs that follow one another closely are ahead of the clock, and a second that is free again is not taken."""
+    names = [the_archive(backup(at.job(), at.context())) for _ in range(4)]
+    at.clock.advance(timedelta(seconds=1))
+    names.append(the_archive(backup(at.job(), at.context())))
+    assert names == sorted(names)
+    assert list(at.memory.archives) == names[-1:]
+
+
 def test_a_name_that_a_destination_out_of_reach_holds_is_not_given_again(at: Workplace) -> None:
     """When the clock is set back, the next archive can still be sent to a destination that was out of reach then."""
     far = UnpluggedDestination(MemoryDestination("far"))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def latest(at: Workplace, *destinations: Destination) -> Located:
     job = at.job(*destinations)
     assert backup(job, at.context()).exit_code == 0
-    return found("latest", job, job.destinations, at.history)
+    return found("latest", job, job.destinations, at.history, now=at.clock.now())
 
 
 def scratches(at: Workplace) -> list[Path]:
@@ -159,7 +159,7 @@ home = Path(sys.argv[1])
 at = Workplace(home, progress=Deadly())
 job = at.job(LocalDestination(home / "backups"))
 with held(job.lock, "the job"):
-    drill(job, found("latest", job, job.destinations, at.history), at.context())
+    drill(job, found("latest", job, job.destinations, at.history, now=at.clock.now()), at.context())
 """
 
 
@@ -194,5 +194,5 @@ def test_a_staged_archive_of_a_job_called_drill_is_no_leftover(at: Workplace) ->
     assert backup(job, at.context()).exit_code == 0
     waiting = at.state_dir / "staging" / "drill-drill-20250301T120000Z.ecm"
     waiting.write_bytes(b"an archive that waits")
-    drill(job, found("latest", job, job.destinations, at.history), at.context())
+    drill(job, found("latest", job, job.destinations, at.history, now=at.clock.now()), at.context())
     assert waiting.exists()

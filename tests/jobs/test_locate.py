@@ -13,7 +13,7 @@ from fakes import FaultyDestination, MemoryDestination
 from workplace import archive
 
 from ecm_agent.errors import ArchiveInvalid, DestinationUnavailable, NotFound
-from ecm_agent.jobs.locate import Located, all_of, candidates, found, is_path, opened_path
+from ecm_agent.jobs.locate import Located, all_of, candidates, found, is_path, newest_of, opened_path
 
 if TYPE_CHECKING:
     from workplace import Workplace
@@ -35,17 +35,33 @@ def test_latest_is_the_newest_that_was_proved(at: Workplace) -> None:
     at.plant(day(2))
     at.plant(day(3), proved=False)
     at.plant(day(4), fault="Archive is damaged")
-    best, *_ = candidates("latest", at.job(), {"memory": at.memory}, at.history).copies
+    best, *_ = candidates("latest", at.job(), {"memory": at.memory}, at.history, now=at.clock.now()).copies
     assert (best.name, best.verified) == (day(2), True)
-    assert found("latest", at.job(), {"memory": at.memory}, at.history).name == day(4)
+    assert found("latest", at.job(), {"memory": at.memory}, at.history, now=at.clock.now()).name == day(4)
 
 
 def test_without_any_proof_latest_is_the_newest(at: Workplace) -> None:
     """On a new machine, where nothing is on record, the newest archive is the latest, and said to be unproved."""
     at.plant(day(1), proved=False)
     at.plant(day(2), proved=False)
-    latest = found("latest", at.job(), {"memory": at.memory}, at.history)
+    latest = found("latest", at.job(), {"memory": at.memory}, at.history, now=at.clock.now())
     assert (latest.name, latest.verified) == (day(2), False)
+
+
+def test_an_archive_from_the_future_is_the_last_to_be_meant(at: Workplace) -> None:
+    """What a clock that was wrong dated years ahead is not the latest, proved or not, but for want of any other."""
+    at.plant(archive(at.clock.now() + timedelta(days=400)))
+    places = {"memory": at.memory}
+    ahead = found("latest", at.job(), places, at.history, now=at.clock.now())
+    at.plant(day(1), proved=False)
+    for proved_first in (True, False):
+        first, second = candidates(
+            "latest", at.job(), places, at.history, now=at.clock.now(), proved_first=proved_first
+        ).copies
+        assert (first.name, second.name) == (day(1), ahead.name)
+    assert newest_of(at.job(), at.memory, at.history, at.clock.now()).name == day(1)
+    asked = candidates("latest", at.job(), places, at.history, now=at.clock.now(), at=ahead.name.created)
+    assert asked.copies[0].name == ahead.name
 
 
 def test_this_hosts_archives_come_first(at: Workplace) -> None:
@@ -54,9 +70,9 @@ def test_this_hosts_archives_come_first(at: Workplace) -> None:
     at.plant(day(1), proved=False)
     at.plant(day(9, job="weekly"))
     places = {"memory": at.memory}
-    assert found("latest", at.job(), places, at.history).name == day(1)
+    assert found("latest", at.job(), places, at.history, now=at.clock.now()).name == day(1)
     at.memory.delete(day(1))
-    assert found("latest", at.job(), places, at.history).name == day(5, host="server")
+    assert found("latest", at.job(), places, at.history, now=at.clock.now()).name == day(5, host="server")
 
 
 def test_the_same_archive_is_taken_from_where_it_was_proved(at: Workplace) -> None:
@@ -65,14 +81,16 @@ def test_the_same_archive_is_taken_from_where_it_was_proved(at: Workplace) -> No
     at.plant(day(1), proved=False)
     at.plant(day(1), destination=other)
     for places in ({"a": at.memory, "b": other}, {"b": other, "a": at.memory}):
-        assert found("latest", at.job(), places, at.history).destination is other
+        assert found("latest", at.job(), places, at.history, now=at.clock.now()).destination is other
 
 
 def test_a_name_is_found_in_whichever_destination_holds_it(at: Workplace) -> None:
     """A name is looked for in every destination, of any job and host, with what is known of it there."""
     other = MemoryDestination("other:")
     at.plant(day(1, job="weekly", host="server"), destination=other)
-    one = found(str(day(1, job="weekly", host="server")), at.job(), {"a": at.memory, "b": other}, at.history)
+    one = found(
+        str(day(1, job="weekly", host="server")), at.job(), {"a": at.memory, "b": other}, at.history, now=at.clock.now()
+    )
     assert (one.destination, one.verified) == (other, True)
     assert str(one) == "weekly-server-20250201T000000Z.ecm in other:"
 
@@ -82,11 +100,11 @@ def test_what_is_not_there_is_named_with_where_it_was_looked_for(at: Workplace) 
     places = {"a": at.memory, "b": MemoryDestination("other:")}
     at.plant(day(1, job="weekly"))
     with pytest.raises(NotFound, match=r"There is no archive nightly-\S+\.ecm in memory:, other:\.") as caught:
-        found(str(day(1)), at.job(), places, at.history)
+        found(str(day(1)), at.job(), places, at.history, now=at.clock.now())
     assert "ecm-agent list" in caught.value.hint
     with pytest.raises(NotFound, match="There is no archive of job 'nightly' in memory:, other:"):
-        found("latest", at.job(), places, at.history)
-    with pytest.raises(NotFound, match="There is no archive of job 'nightly' in memory:"):
+        found("latest", at.job(), places, at.history, now=at.clock.now())
+    with pytest.raises(NotFound, match="There is no archive of job 'nightly' of host 'laptop' in memory:"):
         all_of(at.job(), at.memory, at.history)
 
 
@@ -106,9 +124,9 @@ def test_a_destination_out_of_reach_hides_no_archive_that_was_named(at: Workplac
         "here": at.memory,
     }
     at.plant(day(1))
-    assert found(str(day(1)), at.job(), places, at.history).destination is at.memory
+    assert found(str(day(1)), at.job(), places, at.history, now=at.clock.now()).destination is at.memory
     with pytest.raises(DestinationUnavailable, match="No route"):
-        found(str(day(2)), at.job(), places, at.history)
+        found(str(day(2)), at.job(), places, at.history, now=at.clock.now())
 
 
 def told(copies: list[Located]) -> list[tuple[ArchiveName, str]]:
@@ -123,7 +141,7 @@ def test_copies_stand_together_best_first(at: Workplace) -> None:
     at.plant(day(2), proved=False, destination=more)
     at.plant(day(2), destination=third)
     at.plant(day(3), proved=False)
-    found = candidates("latest", at.job(), {"a": at.memory, "b": more, "c": third}, at.history)
+    found = candidates("latest", at.job(), {"a": at.memory, "b": more, "c": third}, at.history, now=at.clock.now())
     assert told(found.copies) == [
         (day(2), "third:"),
         (day(2), "more:"),
@@ -141,10 +159,10 @@ def test_by_time_the_newest_counts_proved_or_not(at: Workplace) -> None:
     at.plant(day(3), proved=False)
     at.plant(day(3, host="server"))
     places = {"a": at.memory}
-    found = candidates("latest", at.job(), places, at.history, at=day(3).created)
+    found = candidates("latest", at.job(), places, at.history, now=at.clock.now(), at=day(3).created)
     assert told(found.copies) == [(day(number), "memory:") for number in (3, 2, 1)]
     with pytest.raises(NotFound, match=r"made by 2025-01-31T23:59:59\+00:00") as caught:
-        candidates("latest", at.job(), places, at.history, at=day(1).created - timedelta(seconds=1))
+        candidates("latest", at.job(), places, at.history, now=at.clock.now(), at=day(1).created - timedelta(seconds=1))
     assert str(day(1)) in caught.value.hint
 
 
@@ -152,7 +170,7 @@ def test_of_a_name_every_destination_is_a_candidate(at: Workplace) -> None:
     """A named archive may be anywhere: no destination is asked beforehand, and where it was proved comes first."""
     gone = FaultyDestination(MemoryDestination("gone:"), {"list": [DestinationUnavailable("No route.")]})
     at.plant(day(1))
-    found = candidates(str(day(1)), at.job(), {"a": gone, "b": at.memory}, at.history)
+    found = candidates(str(day(1)), at.job(), {"a": gone, "b": at.memory}, at.history, now=at.clock.now())
     assert (told(found.copies), found.unasked) == ([(day(1), "memory:"), (day(1), "gone:")], [])
 
 
@@ -162,9 +180,9 @@ def test_candidates_come_from_those_that_can_be_asked(at: Workplace) -> None:
     gone = FaultyDestination(MemoryDestination("gone:"), {"list": [error, error]})
     places: dict[str, Destination] = {"a": gone, "b": at.memory}
     with pytest.raises(DestinationUnavailable, match="No route"):
-        candidates("latest", at.job(), places, at.history)
+        candidates("latest", at.job(), places, at.history, now=at.clock.now())
     at.plant(day(1))
-    found = candidates("latest", at.job(), places, at.history)
+    found = candidates("latest", at.job(), places, at.history, now=at.clock.now())
     assert told(found.copies) == [(day(1), "memory:")]
     assert [one.message for one in found.unasked] == ["No route."]
 
@@ -173,7 +191,7 @@ def test_archives_of_other_jobs_are_hinted_at(at: Workplace) -> None:
     """Where only other jobs have archives, as on a new machine without the old configuration, the error names them."""
     at.plant(day(1, job="weekly"))
     with pytest.raises(NotFound) as caught:
-        candidates("latest", at.job(), {"a": at.memory}, at.history)
+        candidates("latest", at.job(), {"a": at.memory}, at.history, now=at.clock.now())
     assert "'weekly'; restore one by its name" in caught.value.hint
 
 
@@ -186,7 +204,7 @@ def test_latest_is_not_guessed_with_a_destination_out_of_reach(at: Workplace) ->
         "here": at.memory,
     }
     with pytest.raises(DestinationUnavailable, match="No route") as caught:
-        found("latest", at.job(), places, at.history)
+        found("latest", at.job(), places, at.history, now=at.clock.now())
     assert "Wait." in caught.value.hint
     assert "--from NAME" in caught.value.hint
 

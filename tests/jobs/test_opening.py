@@ -56,7 +56,7 @@ def opened(
     at: Workplace, *places: Destination, wanted: str = "latest", password: Secret = PASSWORD
 ) -> tuple[Located, list[PassedOver]]:
     job = at.job(*places)
-    found = candidates(wanted, job, job.destinations, at.history)
+    found = candidates(wanted, job, job.destinations, at.history, now=at.clock.now())
     with first_healthy(found, at.context(password)) as healthy:
         place = healthy.located.destination
         assert isinstance(place, MemoryDestination)
@@ -207,6 +207,6 @@ def test_an_error_of_whoever_uses_the_archive_is_theirs(at: Workplace, more: Mem
     """Once an archive is handed out, no other takes its place: what fails then may have begun to take effect."""
     keep(at, NEW, at.memory, more)
     job = at.job(at.memory, more)
-    found = candidates("latest", job, job.destinations, at.history)
+    found = candidates("latest", job, job.destinations, at.history, now=at.clock.now())
     with pytest.raises(ArchiveInvalid, match="half-way"), first_healthy(found, at.context()):
         raise ArchiveInvalid("half-way")

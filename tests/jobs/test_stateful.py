@@ -218,9 +218,10 @@ class TwoMachines(RuleBasedStateMachine):
     def restore(self, store: str, password: Secret, how: Terms, ago: timedelta | None) -> None:
         """Restore the newest proved archive that can be had, or with a time the newest by then."""
         at = self.at.clock.now() - ago if ago else None
-        expected, tried = found(self.places, password, at)
+        now = self.at.clock.now()
+        expected, tried = found(self.places, password, now, at)
         with _failing(None if expected else (ArchiveInvalid, DecryptionFailed, DestinationRefused, NotFound)):
-            wanted = candidates(LATEST, self.job, self.job.destinations, self.at.history, at=at)
+            wanted = candidates(LATEST, self.job, self.job.destinations, self.at.history, now=now, at=at)
             with first_healthy(wanted, self.at.context(password)) as opened:
                 assert expected
                 name, label = expected

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecm_agent.schedule import CLOCK_TOLERANCE, Due, Failure, Schedule, due, retry_at
+from ecm_agent.clock import CLOCK_TOLERANCE
+from ecm_agent.schedule import Due, Failure, Schedule, due, retry_at
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MINUTE = timedelta(minutes=1)
