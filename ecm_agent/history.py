@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import convert
 from msgspec.structs import astuple
 
 from ecm_agent.atomic import private_directory, set_aside
-from ecm_agent.errors import EcmError
-from ecm_agent.model.journal import Pending, Proof, Restore, Run
+from ecm_agent.clock import SystemClock
+from ecm_agent.errors import EcmError, LockHeld
+from ecm_agent.lock import held
+from ecm_agent.model.journal import Pending, Proof, Restore, Run, Staged
+from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from ecm_agent.model.names import ArchiveName
 
 _VERSIONS = (
     """
@@ -53,10 +54,23 @@ CREATE TABLE IF NOT EXISTS restores (
 CREATE INDEX IF NOT EXISTS restores_by_store ON restores (store, id);
 PRAGMA user_version = 2;
 """,
+    """
+CREATE TABLE IF NOT EXISTS tries (
+  destination TEXT NOT NULL, name TEXT NOT NULL, tried_at TEXT NOT NULL,
+  PRIMARY KEY (destination, name)
+);
+CREATE TABLE IF NOT EXISTS staged (
+  archive TEXT NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL,
+  bytes INTEGER NOT NULL, kin TEXT NOT NULL, key TEXT NOT NULL
+);
+PRAGMA user_version = 3;
+""",
 )
 """What makes a journal of one version out of the one before; the first makes it out of nothing."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PATIENCE = 30.0
+"""Seconds to wait for another process that is at the journal."""
 
 _RUN = ", ".join(Run.__struct_fields__)
 
@@ -86,6 +100,16 @@ class History:
     def forget(self, destination: str, name: ArchiveName) -> None:
         """Drop what is known of an archive that is gone."""
         self._run("DELETE FROM proofs WHERE destination = ? AND name = ?", destination, str(name))
+        self._run("DELETE FROM tries WHERE destination = ? AND name = ?", destination, str(name))
+
+    def record_try(self, destination: str, name: ArchiveName, at: datetime) -> None:
+        """Remember that an archive had its turn to be checked, whether or not that said anything about it."""
+        self._run("INSERT OR REPLACE INTO tries VALUES (?, ?, ?)", destination, str(name), at)
+
+    def tries(self, destination: str) -> dict[str, datetime]:
+        """Give when every archive of a destination had its last turn, by archive name."""
+        rows = self._run("SELECT name, tried_at FROM tries WHERE destination = ?", destination)
+        return {name: datetime.fromisoformat(tried_at) for name, tried_at in rows}
 
     def salt(self) -> bytes:
         """Give the random bytes that make this journal's fingerprints of passwords its own."""
@@ -133,14 +157,26 @@ class History:
         self._run("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?, ?)", *astuple(pending))
 
     def settle(self, job: str, archive: str, destination: str) -> None:
-        """Remember that a destination no longer waits for an archive."""
+        """Remember that a destination no longer waits for an archive; with the last one goes what it was staged as."""
         sql = "DELETE FROM pending WHERE job = ? AND archive = ? AND destination = ?"
         self._run(sql, job, archive, destination)
+        self._run("DELETE FROM staged WHERE archive NOT IN (SELECT archive FROM pending)")
 
     def pending(self, job: str) -> list[Pending]:
-        """Give what is still to be sent for a job, oldest archive first."""
-        rows = self._run("SELECT * FROM pending WHERE job = ? ORDER BY archive, destination", job)
-        return [convert(dict(zip(Pending.__struct_fields__, row, strict=True)), Pending) for row in rows]
+        """Give what is still to be sent for a job, oldest archive first, of whatever host."""
+        rows = self._run("SELECT * FROM pending WHERE job = ?", job)
+        waiting = [convert(dict(zip(Pending.__struct_fields__, row, strict=True)), Pending) for row in rows]
+        return sorted(waiting, key=lambda one: (_made(one.archive), one.archive, one.destination))
+
+    def record_staged(self, staged: Staged) -> None:
+        """Remember what a staged archive that waits was proved to be."""
+        self._run("INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?, ?)", *astuple(staged))
+
+    def staged(self, archive: str) -> Staged | None:
+        """Give what a staged archive was proved to be, if that was noted."""
+        for row in self._run("SELECT * FROM staged WHERE archive = ?", archive):
+            return Staged(*row)
+        return None
 
     def begin_restore(self, store: Path, what: str, safety_archive: str, at: datetime) -> int:
         """Remember that a store is about to be changed; give the number to finish or cancel it by."""
@@ -191,21 +227,32 @@ class History:
             try:
                 return self._attempt(sql, storable)
             except sqlite3.DatabaseError as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                if not _damaged(error):
                     raise
-                set_aside(self._path)
-                return self._attempt(sql, storable)
-        except (sqlite3.Error, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
+                return self._attempt_anew(sql, storable)
+        except (sqlite3.Error, OSError, LockHeld) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
             raise EcmError(
                 f"The agent's journal {self._path} cannot be used: {reason}.",
                 hint="Check the state directory's permissions and free space.",
             ) from error
 
+    def _attempt_anew(self, sql: str, values: list[str | int]) -> list[Any]:
+        """Set a damaged journal aside and begin a new one, unless another process has done so in the meantime."""
+        lock = self._path.parent / "locks" / ".journal.lock"  # no job can be called so
+        with held(lock, "the agent's journal", clock=SystemClock(), wait=_PATIENCE):
+            try:
+                return self._attempt(sql, values)
+            except sqlite3.DatabaseError as error:
+                if not _damaged(error):
+                    raise
+                set_aside(self._path)
+                return self._attempt(sql, values)
+
     def _attempt(self, sql: str, values: list[str | int]) -> list[Any]:
         private_directory(self._path.parent)
         self._path.touch(mode=0o600)
-        with closing(sqlite3.connect(self._path, timeout=30)) as journal, journal:
+        with closing(sqlite3.connect(self._path, timeout=_PATIENCE)) as journal, journal:
             (version,) = journal.execute("PRAGMA user_version").fetchone()
             for script in _VERSIONS[version:]:
                 journal.executescript(script)
@@ -227,6 +274,16 @@ class ForgivingHistory(History):
         except EcmError as error:
             self.problem = error
             return []
+
+
+def _damaged(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def _made(archive: str) -> datetime:
+    """Say when an archive was made; what has no name of ours counts as the oldest."""
+    name = ArchiveName.parse(archive)
+    return name.created if name else datetime.min.replace(tzinfo=UTC)
 
 
 def _store(path: Path) -> str:

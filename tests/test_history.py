@@ -6,15 +6,17 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecm_agent.errors import EcmError
+from ecm_agent.errors import EcmError, LockHeld
 from ecm_agent.history import ForgivingHistory, History
-from ecm_agent.model.journal import Pending, Proof, Run
+from ecm_agent.lock import held
+from ecm_agent.model.journal import Pending, Proof, Run, Staged
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
@@ -151,6 +153,41 @@ def test_an_empty_file_is_an_empty_journal(history: History, state_dir: Path) ->
     assert [path.name for path in state_dir.iterdir()] == ["history.db"]
 
 
+def test_a_journal_set_right_by_another_process_is_not_set_aside(
+    history: History, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that meet the damage the slower finds the new journal of the quicker, and goes on with that."""
+    history.record_proof("local:/a", NAME, GOOD)
+    overwrite(state_dir / "history.db")
+
+    @contextmanager
+    def overtaken(*arguments: Any, **options: Any) -> Iterator[None]:  # noqa: ANN401 (passed on as they come)
+        monkeypatch.setattr("ecm_agent.history.held", held)
+        History(state_dir).record_run(run(message="the quicker one's"))
+        with held(*arguments, **options):
+            yield
+
+    monkeypatch.setattr("ecm_agent.history.held", overtaken)
+    history.record_proof("local:/a", OTHER, GOOD)
+    assert history.last_run("nightly", "backup") == run(message="the quicker one's")
+    assert history.proofs("local:/a") == {str(OTHER): GOOD}
+    assert len(list(state_dir.glob("history.db.damaged-*"))) == 1
+
+
+def test_a_damaged_journal_is_left_to_the_process_that_is_at_it(
+    history: History, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another holds the lock the damaged file is not touched; that the journal cannot be used is said."""
+    history.record_run(run())
+    overwrite(state_dir / "history.db")
+    monkeypatch.setattr("ecm_agent.history._PATIENCE", 0.0)
+    with held(state_dir / "locks" / ".journal.lock", "the journal"):
+        with pytest.raises(EcmError, match="cannot be used: Another process") as caught:
+            history.record_run(run())
+        assert not isinstance(caught.value, LockHeld)
+    assert list(state_dir.glob("history.db.damaged-*")) == []
+
+
 @pytest.mark.usefixtures("open_umask")
 def test_the_journal_is_private(history: History, state_dir: Path) -> None:
     """Whatever the umask, only the owner can read the journal and the directories made for it."""
@@ -204,6 +241,57 @@ def test_what_waits_is_given_oldest_archive_first(history: History, state_dir: P
     assert History(state_dir).pending("nightly") == [waiting(NAME), waiting(NAME, "share"), waiting(OTHER)]
     assert history.pending("weekly") == [waiting(NAME, job="weekly")]
     assert history.pending("monthly") == []
+
+
+def test_what_waits_is_in_order_of_time_whatever_the_host_is_called(history: History) -> None:
+    """The host's name stands before the time in an archive's, and may have been changed in between."""
+    older, newer = replace(NAME, host="zeta"), replace(OTHER, host="alpha")
+    for each in (waiting(newer), waiting(older)):
+        history.expect(each)
+    assert history.pending("nightly") == [waiting(older), waiting(newer)]
+
+
+def test_what_a_staged_archive_is_goes_with_its_last_destination(history: History) -> None:
+    """It is known while anybody waits for the archive, and of that archive alone."""
+    for each in (waiting(NAME), waiting(NAME, "share"), waiting(OTHER)):
+        history.expect(each)
+    noted = [Staged(str(name), "ab" * 32, 7, "kin", "key") for name in (NAME, OTHER)]
+    for one in noted:
+        history.record_staged(one)
+    history.settle("nightly", str(NAME), "bucket")
+    assert [history.staged(str(name)) for name in (NAME, OTHER)] == noted
+    history.settle("nightly", str(NAME), "share")
+    assert [history.staged(str(name)) for name in (NAME, OTHER)] == [None, noted[1]]
+
+
+def test_a_try_is_of_one_archive_in_one_destination(history: History) -> None:
+    """The last one counts, it is no proof and takes none away, and it is forgotten with the archive."""
+    history.record_proof("local:/a", NAME, GOOD)
+    for day in range(2):
+        history.record_try("local:/a", NAME, MOMENT + timedelta(days=day))
+    history.record_try("local:/b", OTHER, MOMENT)
+    assert history.tries("local:/a") == {str(NAME): MOMENT + timedelta(days=1)}
+    assert history.proofs("local:/a") == {str(NAME): GOOD}
+    assert history.proofs("local:/b") == {}
+    history.forget("local:/a", NAME)
+    assert history.tries("local:/a") == {}
+    assert history.tries("local:/b") == {str(OTHER): MOMENT}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_journal_of_an_earlier_version_keeps_what_it_knows(history: History, state_dir: Path, version: int) -> None:
+    """What later versions added is there after the first use, and what was on record is unchanged."""
+    history.record_proof("local:/a", NAME, GOOD)
+    history.expect(waiting(NAME))
+    salt = history.salt()
+    with closing(sqlite3.connect(state_dir / "history.db")) as journal:
+        added = ["staged", "tries"] + ["restores"] * (version < 2)
+        journal.executescript("".join(f"DROP TABLE {table};" for table in added) + f"PRAGMA user_version = {version}")
+    assert history.tries("local:/a") == {}
+    assert history.staged(str(NAME)) is None
+    assert history.last_restore(state_dir) is None
+    assert (history.proofs("local:/a"), history.salt()) == ({str(NAME): GOOD}, salt)
+    assert history.pending("nightly") == [waiting(NAME)]
 
 
 def test_another_attempt_takes_the_place_of_the_one_before(history: History) -> None:

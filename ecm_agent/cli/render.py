@@ -85,7 +85,8 @@ def _delivered(delivery: Delivery) -> Iterator[str]:
         yield from _failed(f"  FAILED  {delivery.label}", delivery.error, delivery.hint)
         yield "          the archive waits on disk and is sent with the next run"
         return
-    yield f"  proved  {delivery.label}: stored, read back, decrypted, every record counted"
+    how = "decrypted, every record counted" if delivery.decrypted else "the bytes proved with an earlier password"
+    yield f"  proved  {delivery.label}: stored, read back, {how}"
     if delivery.rotation:
         yield from (f"  {line}" for line in _rotated(delivery.rotation))
 

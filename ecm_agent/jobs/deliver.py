@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
@@ -11,20 +10,20 @@ from msgspec.structs import replace
 
 from ecm_agent.errors import AlreadyExists, ArchiveInvalid, DecryptionFailed, DestinationRefused, EcmError
 from ecm_agent.jobs.rotate import Rotation, rotate
-from ecm_agent.jobs.verify import Verified, verify, verify_copy
+from ecm_agent.jobs.staged import note_staged, opened_staged, proved_again
+from ecm_agent.jobs.verify import Verified, verify_copy, verify_same
 from ecm_agent.lock import held
-from ecm_agent.model.journal import Pending, Run
+from ecm_agent.model.journal import Pending, Run, Staged
 from ecm_agent.model.names import ArchiveName
+from ecm_agent.schedule import retry_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from datetime import datetime
     from pathlib import Path
 
     from ecm_agent.destination.base import Destination
     from ecm_agent.jobs.job import Context, Job
-
-FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=5), timedelta(hours=1)
 
 
 class Delivery(Struct, frozen=True):
@@ -37,6 +36,8 @@ class Delivery(Struct, frozen=True):
     hint: str = ""
     exit_code: int = 0
     rotation: Rotation | None = None
+    decrypted: bool = True
+    """Whether it was decrypted there; one sealed with an earlier password was held against its bytes instead."""
 
     @property
     def verified(self) -> bool:
@@ -69,18 +70,23 @@ def staged_path(job: Job, name: ArchiveName) -> Path:
 
 
 def deliver_new(job: Job, name: ArchiveName, proved: Verified, context: Context) -> list[Delivery]:
-    """Send a freshly staged archive everywhere; one destination's failure never stops another's."""
+    """Send a freshly staged archive everywhere; one destination's failure never stops another's, nor the journal's."""
     now = context.clock.now()
     waiting = [Pending(job.name, str(name), place, now, 0, now, "") for place in job.destinations]
-    for one in waiting:
-        context.history.expect(one)
-    return [deliver(job, one, context, proved) for one in waiting]
+    with suppress(EcmError):  # where one fails, its delivery notes that it waits, or says that this could not be noted
+        for one in waiting:
+            context.history.expect(one)
+    deliveries = [deliver(job, one, context, proved) for one in waiting]
+    if all(one.verified for one in deliveries):
+        staged_path(job, name).unlink(missing_ok=True)
+    return deliveries
 
 
 def send_waiting(job: Job, context: Context, places: Iterable[str] | None = None) -> list[Delivery]:
     """Send what waits from earlier runs, oldest first, to some destinations or to all, even those no longer there.
 
-    A destination that did not take one archive is not asked to take the next.
+    A destination that did not take one archive is not asked to take the next. Raises `EcmError` where the journal does
+    not say what waits.
     """
     chosen = None if places is None else set(places)
     sent: list[Delivery] = []
@@ -88,11 +94,12 @@ def send_waiting(job: Job, context: Context, places: Iterable[str] | None = None
         closed = {delivery.destination for delivery in sent if delivery.exit_code == DestinationRefused.exit_code}
         if one.destination not in closed and (chosen is None or one.destination in chosen):
             sent.append(deliver(job, one, context))
+    _clear(job, {delivery.archive for delivery in sent}, context)
     return sent
 
 
 def send(job: Job, context: Context, *, wait: float = 0.0) -> Sent:
-    """Send everything that waits, and put on record how it went. Raises `LockHeld`."""
+    """Send everything that waits, and put on record how it went. Raises `LockHeld`, and as `send_waiting`."""
     with held(job.lock, f"job {job.name!r}", clock=context.clock, wait=wait):
         started = context.clock.now()
         sent = Sent(job.name, send_waiting(job, context))
@@ -108,31 +115,32 @@ def waiting_now(job: Job, context: Context) -> list[Pending]:
 
 def retry_at(pending: Pending) -> datetime:
     """Say when sending may be tried again."""
-    doublings = min(max(pending.attempts - 1, 0), 10)
-    return pending.last_attempt + min(FIRST_RETRY * int(2**doublings), LONGEST_RETRY)
+    return pending.last_attempt + retry_wait(pending.attempts)
 
 
 def deliver(job: Job, pending: Pending, context: Context, proved: Verified | None = None) -> Delivery:
     """Send one waiting archive to one destination, and put on record how it went. Raises no `EcmError`.
 
-    `proved` is what the staged file was found to hold just now; one that has been lying is proved again first.
+    `proved` is what the staged file was found to hold just now; one that has been lying is proved again first. What
+    cannot be put on record counts as failed, and is sent, or recognised there, another time. The staged file stays.
     """
     place = job.destinations.get(pending.destination)
     name = ArchiveName.parse(pending.archive)
-    if place is None or name is None or not staged_path(job, name).exists():
+    path = job.state_dir / "staging" / pending.archive
+    if place is None or name is None or not path.exists():
         return _give_up(job, pending, context)
+    known: Verified | Staged | None = proved
     try:
-        with _opened(staged_path(job, name)) as staged:
-            proved = proved or verify(staged, context.password, context.progress, title=f"Checking {name}")
+        with opened_staged(path) as staged:
+            known = known or proved_again(staged, path, context)
             staged.seek(0)
-            _put_and_prove(place, name, staged, proved, context)
+            _put_and_prove(place, name, staged, known, context)
+        context.history.settle(job.name, pending.archive, pending.destination)
     except EcmError as error:
-        failed = replace(pending, attempts=pending.attempts + 1, last_attempt=context.clock.now(), error=error.message)
-        context.history.expect(failed)
-        return Delivery(pending.archive, pending.destination, place.label, error.message, error.hint, error.exit_code)
-    _settle(job, pending, context)
-    rotation = rotate(job, pending.destination, context)
-    return Delivery(pending.archive, pending.destination, place.label, rotation=rotation)
+        said = _wait_on(pending, path, known, error, context)
+        return Delivery(pending.archive, pending.destination, place.label, said, error.hint, error.exit_code)
+    rotation, decrypted = rotate(job, pending.destination, context), isinstance(known, Verified)
+    return Delivery(pending.archive, pending.destination, place.label, rotation=rotation, decrypted=decrypted)
 
 
 def adopt(job: Job, context: Context) -> None:
@@ -154,29 +162,23 @@ def keep_within_bound(job: Job, context: Context) -> list[str]:
 
     Gives the names of what was dropped; each is on record as a failed run.
     """
-    names = sorted({one.archive for one in context.history.pending(job.name)}, reverse=True)
+    waiting = context.history.pending(job.name)
     room, dropped = job.staging_bytes, []
-    for number, name in enumerate(names):
+    for number, name in enumerate(dict.fromkeys(one.archive for one in reversed(waiting))):
         path = job.state_dir / "staging" / name
         room -= path.stat().st_size if path.exists() else 0
         if room < 0 and number > 0:
             dropped.append(name)
-    for one in context.history.pending(job.name):
+    for one in waiting:
         if one.archive in dropped:
             _give_up(job, one, context, "was dropped: the staging directory is full")
+    _clear(job, dropped, context)
     return dropped
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    try:
-        with path.open("rb") as staged:
-            yield staged
-    except OSError as error:  # a destination's own trouble is never an OSError
-        raise EcmError(f"The staged archive {path} cannot be read: {error.strerror}.") from error
-
-
-def _put_and_prove(place: Destination, name: ArchiveName, staged: BinaryIO, proved: Verified, context: Context) -> None:
+def _put_and_prove(
+    place: Destination, name: ArchiveName, staged: BinaryIO, proved: Verified | Staged, context: Context
+) -> None:
     context.progress.stage(f"Copying to {place.label}", 0)
     ours = True
     try:
@@ -184,7 +186,10 @@ def _put_and_prove(place: Destination, name: ArchiveName, staged: BinaryIO, prov
     except AlreadyExists:  # perhaps an earlier attempt got through without anybody hearing of it; reading back tells
         ours = False
     try:
-        verify_copy(place, name, context, original=staged, proved=proved)
+        if isinstance(proved, Staged):
+            verify_same(place, name, context, proved)
+        else:
+            verify_copy(place, name, context, original=staged, proved=proved)
     except (ArchiveInvalid, DecryptionFailed):
         if ours:  # what arrived is not what was sent: it must not stand in a good copy's way
             with suppress(EcmError):
@@ -194,15 +199,30 @@ def _put_and_prove(place: Destination, name: ArchiveName, staged: BinaryIO, prov
 
 def _give_up(job: Job, pending: Pending, context: Context, why: str = "") -> Delivery:
     reason = why or "can no longer be sent: its destination or the staged file is gone"
-    message = f"{pending.archive} for {pending.destination} {reason}."
-    now = context.clock.now()
-    context.history.record_run(Run(job.name, "send", now, now, EcmError.exit_code, message))
-    _settle(job, pending, context)
-    return Delivery(pending.archive, pending.destination, pending.destination, message, "", EcmError.exit_code)
+    said, now = f"{pending.archive} for {pending.destination} {reason}.", context.clock.now()
+    try:
+        context.history.record_run(Run(job.name, "send", now, now, EcmError.exit_code, said))
+        context.history.settle(job.name, pending.archive, pending.destination)
+    except EcmError as unnoted:
+        said = f"{said} {unnoted.message}"
+    return Delivery(pending.archive, pending.destination, pending.destination, said, "", EcmError.exit_code)
 
 
-def _settle(job: Job, pending: Pending, context: Context) -> None:
-    """Strike a destination off, and remove the staged file when nobody waits for it any more."""
-    context.history.settle(job.name, pending.archive, pending.destination)
-    if all(one.archive != pending.archive for one in context.history.pending(job.name)):
-        (job.state_dir / "staging" / pending.archive).unlink(missing_ok=True)
+def _wait_on(pending: Pending, path: Path, known: Verified | Staged | None, error: EcmError, context: Context) -> str:
+    """Note that an archive could not be sent, and what it is; gives what to say, and that it could not be noted."""
+    failed = replace(pending, attempts=pending.attempts + 1, last_attempt=context.clock.now(), error=error.message)
+    try:
+        context.history.expect(failed)
+        if isinstance(known, Verified):
+            note_staged(path, known, context)
+    except EcmError as unnoted:
+        return error.message if unnoted.message == error.message else f"{error.message} {unnoted.message}"
+    return error.message
+
+
+def _clear(job: Job, archives: Iterable[str], context: Context) -> None:
+    """Remove the staged files that nobody waits for any more."""
+    with suppress(EcmError):  # one that stays is found by the next run, and recognised where it has arrived
+        waited_for = {one.archive for one in context.history.pending(job.name)}
+        for archive in set(archives) - waited_for:
+            (job.state_dir / "staging" / archive).unlink(missing_ok=True)

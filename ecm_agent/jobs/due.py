@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
-from ecm_agent.jobs.deliver import FIRST_RETRY, waiting_now
+from ecm_agent.jobs.deliver import waiting_now
 from ecm_agent.model.journal import Pending, Run
-from ecm_agent.schedule import Due, Failure, due
+from ecm_agent.schedule import FIRST_RETRY, Due, Failure, due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

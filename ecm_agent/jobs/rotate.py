@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
@@ -43,14 +43,14 @@ def rotation_plan(job: Job, destination: Destination, history: History, now: dat
     """Decide about this job's archives of this host; those of others are not looked at."""
     proofs = history.proofs(destination.label)
     own = [one for one in destination.list() if job.owns(one.name)]
-    proved = [one.name for one in own if _proved(one, proofs)]
-    newest = proofs[str(proved[-1])] if proved else None
+    proved = {one.name: proofs[str(one.name)] for one in own if _proved(one, proofs)}
+    newest = next(reversed(proved.values()), None)
     candidates = [
         Candidate(
             str(one.name),
             one.name.created,
             verified=one.name in proved,
-            apart=_apart(proofs[str(one.name)], newest) if one.name in proved and newest else "",
+            apart=_apart(proved[one.name], newest) if one.name in proved and newest else "",
         )
         for one in own
     ]
@@ -83,12 +83,14 @@ def rotate(job: Job, destination: str, context: Context) -> Rotation:
             continue
         try:
             place.delete(name)
-            context.history.forget(place.label, name)
-            removed.append(str(name))
         except Retained as error:
             retained[str(name)] = error.message
         except EcmError as error:
             failures[str(name)] = error.message
+        else:
+            removed.append(str(name))
+            with suppress(EcmError):  # a proof of what is gone counts for nothing: no list has the archive any more
+                context.history.forget(place.label, name)
     return structs.replace(rotation, removed=removed, failures=failures, retained=retained)
 
 

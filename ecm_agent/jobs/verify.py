@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 
     from ecm_agent.destination.base import Destination
     from ecm_agent.jobs.job import Context
+    from ecm_agent.model.journal import Staged
     from ecm_agent.model.names import ArchiveName
     from ecm_agent.secret import Secret
+
+_BLOCK = 1 << 20
+"""Bytes read at a time."""
 
 
 class Verified(Struct, frozen=True):
@@ -111,6 +116,29 @@ def verify_copy(
     record_good(destination, name, proved.manifest, proved.bytes, context)
 
 
+def verify_same(destination: Destination, name: ArchiveName, context: Context, staged: Staged) -> None:
+    """Prove that a destination holds, byte for byte, the archive that was proved with another password than today's.
+
+    It is read from there to its last byte, and cannot be decrypted: what is put on record is the proof it had, with
+    the fingerprint of its own password. Raises as `verify_copy` does.
+    """
+    with _faults_on_record(destination, name, context), opened_stored(destination, name) as file:
+        context.progress.stage(f"Reading back {name} from {destination.label}", 0)
+        if digest_of(file) != staged.sha256:
+            raise ArchiveInvalid(f"{destination.label} does not hold under the name {name} what was sent there.")
+    proof = Proof(context.clock.now(), "", staged.bytes, staged.kin, staged.key)
+    context.history.record_proof(destination.label, name, proof)
+
+
+def digest_of(file: BinaryIO) -> str:
+    """Give the SHA-256 (hex) of all of an open file."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
 @contextmanager
 def _faults_on_record(destination: Destination, name: ArchiveName, context: Context) -> Iterator[None]:
     try:
@@ -122,7 +150,7 @@ def _faults_on_record(destination: Destination, name: ArchiveName, context: Cont
 
 def record_good(destination: Destination, name: ArchiveName, manifest: Manifest, size: int, context: Context) -> None:
     """Put on record that an archive was proved good."""
-    proof = Proof(context.clock.now(), "", size, manifest.kin, _key(context))
+    proof = Proof(context.clock.now(), "", size, manifest.kin, key_of(context))
     context.history.record_proof(destination.label, name, proof)
 
 
@@ -135,7 +163,7 @@ def record_fault(
     size it was proved with stays known.
     """
     known = context.history.proofs(destination.label).get(str(name))
-    if isinstance(error, DecryptionFailed) and known and known.good and known.key not in {"", _key(context)}:
+    if isinstance(error, DecryptionFailed) and known and known.good and known.key not in {"", key_of(context)}:
         return
     fault = Proof(context.clock.now(), error.message, known.bytes if known else 0)
     context.history.record_proof(destination.label, name, fault)
@@ -150,5 +178,6 @@ def refuse_another_time(manifest: Manifest, name: ArchiveName) -> None:
         )
 
 
-def _key(context: Context) -> str:
+def key_of(context: Context) -> str:
+    """Give the fingerprint of the password at hand, as proofs have it; empty without a password."""
     return fingerprint(context.password, context.history.salt()) if context.password else ""

@@ -25,6 +25,19 @@ class Proof(Struct, frozen=True):
         return not self.fault
 
 
+class Staged(Struct, frozen=True):
+    """What the bytes of a staged archive are, by their SHA-256 (hex), and what they were proved to be.
+
+    `bytes`, `kin` and `key` are as in a `Proof`.
+    """
+
+    archive: str
+    sha256: str
+    bytes: int
+    kin: str
+    key: str
+
+
 class Run(Struct, frozen=True):
     """How one execution of a job ended; `archive` names what it made, or drilled, if there is such a thing."""
 

@@ -4,7 +4,7 @@
 a job has to run now, so that a slot missed while the machine slept, was off or restarted is made good once.
 """
 
-from ecm_agent.schedule.due import Due, Failure, due, retry_at
+from ecm_agent.schedule.due import FIRST_RETRY, Due, Failure, due, retry_at, retry_wait
 from ecm_agent.schedule.timetable import Schedule
 
-__all__ = ["Due", "Failure", "Schedule", "due", "retry_at"]
+__all__ = ["FIRST_RETRY", "Due", "Failure", "Schedule", "due", "retry_at", "retry_wait"]

@@ -101,10 +101,11 @@ def _passed(schedule: Schedule, last_success: datetime, last_failure: Failure | 
 
 
 def retry_at(schedule: Schedule, failure: Failure) -> datetime:
-    """Give when to try again: 5 minutes after a first failure, twice as long after each further one up to an hour.
+    """Give when to try again: after `retry_wait`, and never later than the next slot."""
+    return min(failure.ended + retry_wait(failure.in_a_row), schedule.next_run_after(failure.ended))
 
-    Never later than the next slot.
-    """
-    doublings = min(failure.in_a_row - 1, LONGEST_RETRY // FIRST_RETRY)
-    wait = min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
-    return min(failure.ended + wait, schedule.next_run_after(failure.ended))
+
+def retry_wait(failures: int) -> timedelta:
+    """Give how long to wait after so many failures in a row: 5 minutes after the first, doubling up to an hour."""
+    doublings = min(max(failures - 1, 0), LONGEST_RETRY // FIRST_RETRY)
+    return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)

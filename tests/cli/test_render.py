@@ -62,6 +62,16 @@ def test_a_failed_delivery_is_not_called_proved() -> None:
     ]
 
 
+def test_what_was_not_decrypted_is_not_said_to_be() -> None:
+    """An archive of an earlier password that arrived late is called proved, and by what."""
+    late = Delivery("old.ecm", "good", "local:/good", decrypted=False)
+    lines = list(render.backed_up(BackedUp("nightly", "new.ecm", EXPORTED, [], [late], [], 1.25)))
+    assert lines[1:-1] == [
+        "  waiting since earlier: old.ecm",
+        "  proved  local:/good: stored, read back, the bytes proved with an earlier password",
+    ]
+
+
 def test_rotation_says_why() -> None:
     """Each archive stands with its fate and reason; a dry run says that it was one."""
     decisions = [

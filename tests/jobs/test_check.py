@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from workplace import archive, held_elsewhere
 
 from ecm_agent.destination.base import Stored
-from ecm_agent.errors import DestinationUnavailable, LockHeld
+from ecm_agent.errors import DestinationRefused, DestinationUnavailable, LockHeld
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.check import check, share_of, turn
-from ecm_agent.model.journal import Proof
+from ecm_agent.jobs.verify import verify_stored
 from ecm_agent.retention import Policy
+from ecm_agent.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
+    from typing import BinaryIO
 
     from workplace import Workplace
 
@@ -30,6 +32,18 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 START = datetime(2025, 1, 1, tzinfo=UTC)
+NEW_PASSWORD = Secret("another one entirely")
+
+
+class ColdDestination(MemoryDestination):
+    """Lists every archive, and gives none of those that have gone `cold`."""
+
+    cold: frozenset[ArchiveName] = frozenset()
+
+    def open(self, name: ArchiveName) -> BinaryIO:
+        if name in self.cold:
+            raise DestinationRefused(f"{name} would have to be thawed first.")
+        return super().open(name)
 
 
 def stocked(at: Workplace, count: int = 3) -> list[ArchiveName]:
@@ -199,17 +213,17 @@ def test_only_the_newest_is_drilled(at: Workplace) -> None:
 def test_after_one_over_share_checks_every_archive_had_its_turn(
     count: int, share: float, order: Random, known: int
 ) -> None:
-    """Whatever was proved before and when, 1/share checks see every archive, and each of them the newest."""
+    """Whatever was tried before and when, 1/share checks see every archive, and each of them the newest."""
     own = [Stored(archive(START + number * DAY), 1) for number in range(count)]
     some = order.sample(own, min(known, count))
-    proofs = {str(one.name): Proof(START + number * DAY, "") for number, one in enumerate(some)}
+    tried = {str(one.name): START + number * DAY for number, one in enumerate(some)}
     seen = set()
     for number in range(math.ceil(1 / share)):
-        chosen = turn(own, proofs, share)
+        chosen = turn(own, tried, share)
         assert own[-1:] == chosen[:1]
         assert len(chosen) <= 1 + math.ceil(share * count)
         for one in chosen:
-            proofs[str(one.name)] = Proof(START + (100 + number) * DAY, "")
+            tried[str(one.name)] = START + (100 + number) * DAY
             seen.add(one)
     assert seen == set(own)
 
@@ -226,3 +240,92 @@ def test_shares_cover_the_period(at: Workplace) -> None:
         assert len(checked.findings) == 2
         seen |= {one.archive for one in checked.findings}
     assert seen == {str(name) for name in names}
+
+
+def stocked_anew(at: Workplace, count: int) -> list[ArchiveName]:
+    """Make archives with another password than those before, a day apart; gives all there are, oldest first."""
+    for _ in range(count):
+        assert backup(at.job(policy=Policy(keep_last=99)), at.context(NEW_PASSWORD)).exit_code == 0
+        at.clock.advance(DAY)
+    return sorted(at.memory.archives)
+
+
+def turns(at: Workplace, level: Level, *, share: float, checks: int) -> set[str]:
+    """Check so many times, a week apart; gives what had its turn."""
+    seen = set()
+    for _ in range(checks):
+        checked = check(at.job(), at.context(NEW_PASSWORD), level, share=share)
+        seen |= {one.archive for one in checked.findings}
+        at.clock.advance(7 * DAY)
+    return seen
+
+
+@pytest.mark.parametrize("level", ["decrypt", "drill"])
+def test_a_change_of_the_password_keeps_no_archive_from_its_turn(at: Workplace, level: Level) -> None:
+    """Those sealed with the earlier password are passed in their turn, with a note; all others are read in time."""
+    old = stocked(at, 4)
+    names = stocked_anew(at, 5)
+    before = at.history.proofs("memory:")
+    assert turns(at, level, share=0.25, checks=4) == {str(name) for name in names}
+    assert [run.exit_code for run in at.runs("verify")] == [0, 0, 0, 0]
+    after = at.history.proofs("memory:")
+    assert {name: after[str(name)] for name in old} == {name: before[str(name)] for name in old}
+    assert all(after[str(name)].checked_at > before[str(name)].checked_at for name in names if name not in old)
+    said = " ".join(run.message for run in at.runs("verify"))
+    assert all(f"{name}: sealed with an earlier password" in said for name in old)
+    assert not any(f"{name}: " in said for name in names if name not in old)
+
+
+def test_the_newest_has_to_open_with_the_password_of_today(at: Workplace) -> None:
+    """A password that opens nothing there is, such as one with a slip in it, is a failure of every check."""
+    newest = stocked(at, 2)[-1]
+    for _ in range(2):
+        checked = check(at.job(), at.context(NEW_PASSWORD), "decrypt", share=1.0)
+        assert checked.exit_code == 12
+        assert [one.archive for one in checked.findings if one.error] == [str(newest)]
+    assert at.history.proofs("memory:")[str(newest)].good
+
+
+def test_an_older_archive_that_never_was_proved_has_to_open(at: Workplace) -> None:
+    """Nothing says that it was sealed with another password: that it does not open is a failure, and stays one."""
+    name = stocked(at, 1)[0]
+    stocked_anew(at, 1)
+    at.history.forget("memory:", name)
+    for _ in range(2):
+        assert check(at.job(), at.context(NEW_PASSWORD), "decrypt", share=1.0).exit_code == 12
+
+
+@pytest.mark.parametrize("damage", [shorter, otherwise_begun])
+def test_what_cannot_be_read_is_looked_at(at: Workplace, damage: Callable[[bytes], bytes]) -> None:
+    """An archive sealed with an earlier password whose size or beginning has changed is a fault, and on record."""
+    name = stocked(at, 1)[0]
+    stocked_anew(at, 1)
+    at.memory.archives[name] = damage(at.memory.archives[name])
+    checked = check(at.job(), at.context(NEW_PASSWORD), "decrypt", share=1.0)
+    assert (checked.exit_code, [one.archive for one in checked.findings if one.error]) == (13, [str(name)])
+    assert not at.history.proofs("memory:")[str(name)].good
+
+
+@pytest.mark.parametrize("level", ["quick", "decrypt"])
+def test_what_cannot_be_read_takes_no_other_archive_its_turn(at: Workplace, level: Level) -> None:
+    """Archives in cold storage fail at their turn, and again only when every other one has had its own."""
+    at.memory = cold = ColdDestination()
+    names = stocked_anew(at, 7)
+    cold.cold = frozenset(names[:2])
+    seen: list[str] = []
+    for _ in range(3):
+        checked = check(at.job(), at.context(NEW_PASSWORD), level, share=1 / 3)
+        seen += [one.archive for one in checked.findings[:3]]
+    assert [run.exit_code for run in at.runs("verify")] == [15, 0, 0]
+    assert sorted(seen) == sorted([*map(str, names), str(names[-1]), str(names[-1])])
+
+
+def test_a_proof_by_hand_counts_as_a_turn(at: Workplace) -> None:
+    """What was proved since its last turn waits as long as what had its turn at that time."""
+    names = stocked(at, 4)
+    check(at.job(), at.context(), "decrypt", share=1.0)
+    at.clock.advance(DAY)
+    verify_stored(at.memory, names[0], at.context())
+    at.clock.advance(DAY)
+    checked = check(at.job(), at.context(), "decrypt", share=1 / 3)
+    assert [one.archive for one in checked.findings] == [str(names[-1]), str(names[1])]

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 from fakes import FaultyDestination, MemoryDestination, RecordingDestination, UnpluggedDestination
+from workplace import PASSWORD
 
-from ecm_agent.errors import DestinationUnavailable
+from ecm_agent.archive import fingerprint
+from ecm_agent.errors import DestinationUnavailable, EcmError
 from ecm_agent.history import History
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.deliver import keep_within_bound, retry_at, send, staged_path, waiting_now
 from ecm_agent.model.journal import Pending
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.retention import Policy
+from ecm_agent.secret import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from ecm_agent.jobs.job import Job
 
 NIGHT = timedelta(days=1)
+NEW_PASSWORD = Secret("another one entirely")
 LOST_ANSWER = DestinationUnavailable("No answer.")
 
 
@@ -52,6 +56,24 @@ class GarblingDestination(MemoryDestination):
         if self.garbles:
             self.archives[name] = self.archives[name][:-1] + b"!!"
             self.garbles = False
+
+
+class UnwritableHistory(History):
+    """A journal that does not take what is `refused`, such as "expect d0" or "settle d1"."""
+
+    refused: frozenset[str] = frozenset()
+
+    def expect(self, pending: Pending) -> None:
+        self._refuse(f"expect {pending.destination}")
+        super().expect(pending)
+
+    def settle(self, job: str, archive: str, destination: str) -> None:
+        self._refuse(f"settle {destination}")
+        super().settle(job, archive, destination)
+
+    def _refuse(self, what: str) -> None:
+        if what in self.refused:
+            raise EcmError("The journal is full.")
 
 
 class ForgetfulDestination(MemoryDestination):
@@ -337,3 +359,151 @@ def test_names_of_one_job_sort_by_time(at: Workplace) -> None:
         now = at.clock.now()
         at.history.expect(Pending("nightly", str(name), "d0", now, 1, now, ""))
     assert [one.archive for one in at.history.pending("nightly")] == [str(name) for name in names]
+
+
+def test_the_bound_counts_time_whatever_the_host_is_called(at: Workplace) -> None:
+    """After the host was given another name the newest still stays, though its name sorts before the older one's."""
+    job = replace(at.job(UnpluggedDestination(at.memory)), host="zeta", staging_bytes=1)
+    nights(at, job, 1)
+    (name,) = nights(at, replace(job, host="alpha"), 1)
+    assert staged(at) == [str(name)]
+    assert [one.archive for one in at.history.pending("nightly")] == [str(name)]
+
+
+def waiting_with_an_earlier_password(at: Workplace, place: UnpluggedDestination) -> tuple[Job, ArchiveName, bytes]:
+    """Have an archive wait, and the password changed; gives its job, its name and its bytes. The place is back."""
+    job = keeping_all(at, place)
+    (name,) = nights(at, job, 1)
+    place.down = False
+    return job, name, staged_path(job, name).read_bytes()
+
+
+@pytest.mark.parametrize("sent_by", ["backup", "send"])
+def test_what_waited_when_the_password_changed_arrives(at: Workplace, sent_by: str) -> None:
+    """It is read back byte for byte, and on record as proved with the password it was proved with, not with today's."""
+    job, name, content = waiting_with_an_earlier_password(at, UnpluggedDestination(at.memory))
+    if sent_by == "send":
+        deliveries = send(job, at.context(NEW_PASSWORD)).deliveries
+    else:
+        deliveries = backup(job, at.context(NEW_PASSWORD)).caught_up
+    assert [(one.archive, one.error, one.decrypted) for one in deliveries] == [(str(name), "", False)]
+    assert at.memory.archives[name] == content
+    assert at.history.proofs("memory:")[str(name)] == at.proof(at.clock.now(), size=len(content))
+    assert staged(at) == []
+    assert at.history.pending("nightly") == []
+    assert at.history.staged(str(name)) is None
+
+
+def test_an_archive_of_an_earlier_password_goes_on_waiting_like_any_other(at: Workplace) -> None:
+    """A destination out of reach once more makes no difference, and when it is back the archive arrives."""
+    place = UnpluggedDestination(at.memory)
+    job, name, _ = waiting_with_an_earlier_password(at, place)
+    place.down = True
+    assert send(job, at.context(NEW_PASSWORD)).exit_code == 15
+    place.down = False
+    assert send(job, at.context(NEW_PASSWORD)).exit_code == 0
+    assert list(at.memory.archives) == [name]
+
+
+def test_an_archive_of_an_earlier_password_is_sent_with_that_one_as_well(at: Workplace) -> None:
+    """With the password it was sealed with it is decrypted where it arrives, whatever was tried meanwhile."""
+    place = UnpluggedDestination(at.memory)
+    job, name, _ = waiting_with_an_earlier_password(at, place)
+    place.down = True
+    send(job, at.context(NEW_PASSWORD))
+    place.down = False
+    (delivery,) = send(job, at.context()).deliveries
+    assert (delivery.error, delivery.decrypted) == ("", True)
+    assert at.history.proofs("memory:")[str(name)].good
+
+
+def test_a_staged_file_of_an_earlier_password_that_was_damaged_is_not_sent(at: Workplace) -> None:
+    """One bit is enough: it is no longer what was proved, and the hint says which file to remove."""
+    job, name, content = waiting_with_an_earlier_password(at, UnpluggedDestination(at.memory))
+    staged_path(job, name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    (delivery,) = send(job, at.context(NEW_PASSWORD)).deliveries
+    assert delivery.exit_code == 13
+    assert str(staged_path(job, name)) in delivery.hint
+    assert at.memory.archives == {}
+    staged_path(job, name).unlink()
+    send(job, at.context(NEW_PASSWORD))
+    assert at.history.pending("nightly") == []
+
+
+def test_what_was_damaged_before_it_began_to_wait_is_not_noted_as_proved(at: Workplace) -> None:
+    """What is noted of a staged file is what opens, not what is found there when the sending has failed."""
+
+    class Damaging(UnpluggedDestination):
+        def put(self, name: ArchiveName, source: BinaryIO) -> None:
+            path = staged_path(job, name)
+            path.write_bytes(path.read_bytes()[:-1])
+            super().put(name, source)
+
+    job = at.job(Damaging(at.memory))
+    (name,) = nights(at, job, 1)
+    assert at.history.staged(str(name)) is None
+
+
+def test_what_arrives_otherwise_than_it_was_sent_makes_room_with_an_earlier_password_too(at: Workplace) -> None:
+    """Bytes damaged on their way are found by comparing, and removed; the next attempt puts them whole."""
+    garbling = GarblingDestination()
+    garbling.garbles = False
+    place = UnpluggedDestination(garbling)
+    job, name, content = waiting_with_an_earlier_password(at, place)
+    garbling.garbles = True
+    assert send(job, at.context(NEW_PASSWORD)).exit_code == 13
+    assert garbling.archives == {}
+    assert not at.history.proofs("memory:")[str(name)].good
+    assert send(job, at.context(NEW_PASSWORD)).exit_code == 0
+    assert garbling.archives == {name: content}
+    assert at.history.proofs("memory:")[str(name)].key == fingerprint(PASSWORD, at.history.salt())
+
+
+def test_an_archive_nobody_knows_anything_of_needs_its_own_password(at: Workplace) -> None:
+    """Where the journal that knew it is lost, nothing proves it but its password; what to do is said, and works."""
+    job, name, _ = waiting_with_an_earlier_password(at, UnpluggedDestination(at.memory))
+    (at.state_dir / "history.db").unlink()
+    (delivery,) = backup(job, at.context(NEW_PASSWORD)).caught_up
+    assert delivery.exit_code == 12
+    assert "ecm-agent run --once" in delivery.hint
+    assert str(staged_path(job, name)) in delivery.hint
+    assert send(job, at.context()).exit_code == 0
+    assert staged(at) == []
+
+
+@pytest.mark.parametrize("refused", ["expect d0", "expect d1", "settle d0", "settle d1"])
+@pytest.mark.parametrize("down", [None, 0, 1])
+def test_a_journal_that_fails_stops_no_delivery(at: Workplace, refused: str, down: int | None) -> None:
+    """Whatever it does not take is said, the other destination has its archive, and the next run makes it good."""
+    at.history = journal = UnwritableHistory(at.state_dir)
+    memories = [MemoryDestination(f"m{number}:") for number in range(2)]
+    places = [UnpluggedDestination(memory) for memory in memories]
+    for number, place in enumerate(places):
+        place.down = number == down
+    job = keeping_all(at, *places)
+    journal.refused = frozenset({refused})
+    result = backup(job, at.context())
+    for number, (one, memory) in enumerate(zip(result.deliveries, memories, strict=True)):
+        away = number == down
+        unnoted = refused == f"{'expect' if away else 'settle'} d{number}"
+        assert bool(one.error) == (away or unnoted)
+        assert ("The journal is full." in one.error) == unnoted
+        assert [str(name) for name in memory.archives] == ([] if away else [result.archive])
+    journal.refused, places[0].down, places[1].down = frozenset(), False, False
+    backup(job, at.context())
+    assert all(result.archive in map(str, memory.archives) for memory in memories)
+    assert at.history.pending("nightly") == []
+    assert staged(at) == []
+
+
+def test_a_drop_that_cannot_be_noted_leaves_the_file(at: Workplace) -> None:
+    """What the journal still has as waiting is not removed from under it."""
+    at.history = journal = UnwritableHistory(at.state_dir)
+    job = keeping_all(at, UnpluggedDestination(at.memory))
+    names = nights(at, job, 2)
+    journal.refused = frozenset({"settle d0"})
+    keep_within_bound(replace(job, staging_bytes=1), at.context())
+    assert staged(at) == [str(name) for name in names]
+    journal.refused = frozenset()
+    keep_within_bound(replace(job, staging_bytes=1), at.context())
+    assert staged(at) == [str(names[1])]

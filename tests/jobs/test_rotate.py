@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import builders
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from workplace import PASSWORD, archive, held_elsewhere
 
-from ecm_agent.errors import DestinationRefused, DestinationUnavailable, LockHeld
+from ecm_agent.errors import DestinationRefused, DestinationUnavailable, EcmError, LockHeld
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.rotate import rotate, rotate_all
 from ecm_agent.model.manifest import Selection
@@ -152,6 +152,21 @@ def test_a_delete_that_fails_is_reported_and_the_others_go_on(at: Workplace) -> 
     assert rotation.removed == [str(days(4)[3]), str(days(4)[1])]
     assert set(at.memory.archives) == {days(4)[0], days(4)[2]}
     assert str(days(4)[2]) in at.history.proofs("memory:")
+
+
+def test_what_the_journal_cannot_forget_is_removed_all_the_same(at: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive that is gone counts as removed, and not as one that could not be, when its proof stays behind."""
+
+    def forget(destination: str, name: ArchiveName) -> NoReturn:
+        raise EcmError(f"The journal cannot forget {name} in {destination}.")
+
+    for name in days(3):
+        at.plant(name)
+    at.clock.jump(NEW_YEAR)
+    monkeypatch.setattr(at.history, "forget", forget)
+    rotation = rotate(at.job(), "d0", at.context())
+    assert (rotation.removed, rotation.failures) == ([str(name) for name in reversed(days(3)[1:])], {})
+    assert set(at.memory.archives) == {days(3)[0]}
 
 
 def test_one_destination_out_of_reach_does_not_stop_the_others(at: Workplace) -> None:

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, MultipartUploadTypeDef
 
-_STALE = timedelta(days=1)
+_STALE, _STALE_OF_OTHERS = timedelta(days=1), timedelta(days=7)
+"""How old an unfinished upload has to be to be taken for a dead one's: what other jobs and hosts send may be slow."""
+
 _TOKEN = "ecm-agent-put"  # noqa: S105 (a header's name)
 _UNSURE = {404, 409, 412}
 """Answers after which the object may be there: an upload that is no more, a writer beside us, a name taken."""
@@ -87,7 +89,7 @@ class S3Destination:
         else:
             self._put_parts(name, first, chain([second], parts), token)
         with suppress(EcmError):  # tidying up must not make a failure of what is stored
-            self.sweep_stale_uploads()
+            self.sweep_stale_uploads(name)
 
     def _put_whole(self, name: ArchiveName, body: bytes, token: str) -> None:
         extras = self._extras(token)
@@ -252,19 +254,27 @@ class S3Destination:
         with explained(self.label):
             self.client.list_objects_v2(Bucket=self.options.bucket, Prefix=self.options.folder, MaxKeys=1)
 
-    def sweep_stale_uploads(self) -> int:
-        """Abort unfinished uploads of archives of ours that were begun over a day ago; gives their number."""
-        oldest = self._clock.now() - _STALE
+    def sweep_stale_uploads(self, beside: ArchiveName) -> int:
+        """Abort unfinished uploads of archives that nobody can still be at; gives their number.
+
+        Those of the job and host of `beside`, which send one archive at a time, are that after a day; those of others,
+        which may be at it still, after a week.
+        """
+        now, own = self._clock.now(), (beside.job, beside.host)
         with explained(self.label):
-            stale = [upload for upload in self._uploads() if upload["Initiated"] < oldest]
+            stale = [
+                upload
+                for name, upload in self._uploads()
+                if now - upload["Initiated"] > (_STALE if (name.job, name.host) == own else _STALE_OF_OTHERS)
+            ]
             for upload in stale:
                 self.client.abort_multipart_upload(
                     Bucket=self.options.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                 )
         return len(stale)
 
-    def _uploads(self) -> Iterator[MultipartUploadTypeDef]:
-        """Give the unfinished uploads of archives of ours."""
+    def _uploads(self) -> Iterator[tuple[ArchiveName, MultipartUploadTypeDef]]:
+        """Give the unfinished uploads of archives."""
         from botocore.exceptions import ClientError
 
         folder = self.options.folder
@@ -274,8 +284,8 @@ class S3Destination:
         try:
             for page in pages:
                 for upload in page.get("Uploads", []):
-                    if ArchiveName.parse(upload["Key"].removeprefix(folder)):
-                        yield upload
+                    if name := ArchiveName.parse(upload["Key"].removeprefix(folder)):
+                        yield name, upload
         except ClientError as error:
             if code_of(error) != "NoSuchUpload":  # with which some say that there is none
                 raise

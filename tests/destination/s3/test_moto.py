@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecm_agent.destination.base import Destination
+    from ecm_agent.model.names import ArchiveName
 
 PART = 5 << 20
 SMALL, LARGE = b"content", bytes(2 * PART + 7)
@@ -174,6 +175,28 @@ def test_every_page_of_a_listing_is_read() -> None:
     for name in names:
         bucket.client.put_object(Bucket=OPTIONS.bucket, Key=bucket.key(name), Body=b"x")
     assert [stored.name for stored in bucket.list()] == names
+
+
+def test_what_others_are_sending_is_left_for_a_week() -> None:
+    """A put clears away what its own job and host left a day ago; another's may be a slow upload, and has a week."""
+    clock = ManualClock(NOW)
+    bucket = made(clock=clock)
+    names = [archive_name(2), archive_name(3, host="desktop"), archive_name(4, job="weekly")]
+    for name in names:
+        bucket.client.create_multipart_upload(Bucket=OPTIONS.bucket, Key=bucket.key(name))
+
+    def left(age: timedelta, name: ArchiveName) -> set[str]:
+        uploads = bucket.client.list_multipart_uploads(Bucket=OPTIONS.bucket)["Uploads"]
+        clock.jump(uploads[0]["Initiated"] + age)
+        bucket.put(name, io.BytesIO(SMALL))
+        left = bucket.client.list_multipart_uploads(Bucket=OPTIONS.bucket).get("Uploads", [])
+        return {upload["Key"] for upload in left}
+
+    minute = timedelta(minutes=1)
+    assert len(left(timedelta(days=1) - minute, archive_name(5))) == 3
+    assert left(timedelta(days=1) + minute, archive_name(6)) == {bucket.key(name) for name in names[1:]}
+    assert left(timedelta(days=7) - minute, archive_name(7)) == {bucket.key(name) for name in names[1:]}
+    assert left(timedelta(days=7) + minute, archive_name(8)) == set()
 
 
 def test_a_role_is_taken_on() -> None:

@@ -170,9 +170,9 @@ def test_a_killed_upload_leaves_nothing_visible(bucket: S3Destination) -> None:
         writer.send_signal(signal.SIGKILL)
     assert uploads(bucket) == [bucket.key(archive_name())]
     assert bucket.list() == []
-    assert bucket.sweep_stale_uploads() == 0
+    assert bucket.sweep_stale_uploads(archive_name()) == 0
     later = S3Destination(bucket.options, clock=ManualClock(datetime.now(UTC) + timedelta(days=1, minutes=1)))
-    assert later.sweep_stale_uploads() == 1
+    assert later.sweep_stale_uploads(archive_name()) == 1
     assert uploads(bucket) == []
     bucket.put(archive_name(), io.BytesIO(b"second try"))
     assert content_of(bucket, archive_name()) == b"second try"
@@ -245,7 +245,7 @@ def test_a_missing_bucket_is_refused(options: S3Options) -> None:
     for use in (
         bucket.check,
         bucket.list,
-        bucket.sweep_stale_uploads,
+        lambda: bucket.sweep_stale_uploads(archive_name()),
         lambda: bucket.put(archive_name(), io.BytesIO(b"content")),
     ):
         with pytest.raises(DestinationRefused, match="there is no such bucket") as caught:
