@@ -175,6 +175,8 @@ def _place(place: DestinationStatus, zone: ZoneInfo) -> Iterator[str]:
     if place.overdue:
         yield f"    OVERDUE   {place.overdue}"
     yield from (f"    NOT GOOD  {name}: {fault}" for name, fault in place.faults.items())
+    for name in place.ahead:
+        yield f"    AHEAD     {name}: dated in the future; nothing is removed until the clock has caught up"
     if place.drill_fault:
         yield f"    NO DRILL  {place.drill_fault}"
 

@@ -75,6 +75,8 @@ def restore_from(
     restored = _restored(file, source, settings, out, wishes, stored)
     for warning in restored.warnings:
         out.warn(f"{source}: {warning}; it comes into the store as it is")
+    if not restored.manifest.chunk_count:
+        out.warn(f"{source} holds no chunks; an older archive may: ecm-agent list")
     out.say(*told(source, settings.store.path, restored, wishes.config))
     if stored:
         out.say(*render.passed_over(stored.opened))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from ecm_agent.archive import sealed_as
+from ecm_agent.clock import is_ahead
 from ecm_agent.errors import ArchiveInvalid, EcmError
 from ecm_agent.jobs.drill import drill
 from ecm_agent.jobs.locate import Located
@@ -89,10 +90,10 @@ def _findings(job: Job, place: Destination, context: Context, level: Level, shar
         sealed_otherwise = _sealed_otherwise(proofs, context)
     except EcmError as error:
         return [Finding("", place.label, error.message, error.exit_code)]
-    chosen = turn(own, last_tried(proofs, tries), share)
+    chosen = turn(own, last_tried(proofs, tries), share, context.clock.now())
     findings = []
     for one in chosen:
-        newest = one is own[-1]
+        newest = one is chosen[0]
         if newest or level == "quick":
             findings.append(_finding(job, place, one, context, level))
         elif str(one.name) in sealed_otherwise:
@@ -120,11 +121,14 @@ def last_tried(proofs: Mapping[str, Proof], tries: Mapping[str, datetime]) -> di
     return {name: max(proved.get(name, _NEVER), tries.get(name, _NEVER)) for name in {*proved, *tries}}
 
 
-def turn(own: Sequence[Stored], tried: Mapping[str, datetime], share: float) -> list[Stored]:
-    """Choose what to look at: the newest, and of the older ones the share that has waited longest."""
+def turn(own: Sequence[Stored], tried: Mapping[str, datetime], share: float, now: datetime) -> list[Stored]:
+    """Choose what to look at: first the newest, and of the others the share that has waited longest.
+
+    One that is dated in the future is the newest only where there is no other.
+    """
     if not own:
         return []
-    *older, newest = own
+    *older, newest = sorted(own, key=lambda one: not is_ahead(one.name.created, now))
     waited = sorted(older, key=lambda one: tried.get(str(one.name), _NEVER))
     return [newest, *waited[: math.ceil(len(older) * share)]]
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
+from ecm_agent.clock import is_ahead
 from ecm_agent.errors import EcmError, Retained
 from ecm_agent.lock import held
+from ecm_agent.model.manifest import is_of_nothing
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.retention import Candidate, Decision, plan
 
@@ -44,13 +46,14 @@ def rotation_plan(job: Job, destination: Destination, history: History, now: dat
     proofs = history.proofs(destination.label)
     own = [one for one in destination.list() if job.owns(one.name)]
     proved = {one.name: proofs[str(one.name)] for one in own if _proved(one, proofs)}
-    newest = next(reversed(proved.values()), None)
+    newest = _newest(proved, now)
+    emptied = max((name.created for name, proof in proved.items() if is_of_nothing(proof.kin)), default=None)
     candidates = [
         Candidate(
             str(one.name),
             one.name.created,
             verified=one.name in proved,
-            apart=_apart(proved[one.name], newest) if one.name in proved and newest else "",
+            apart=_apart(one.name, proved[one.name], newest, emptied) if one.name in proved and newest else "",
         )
         for one in own
     ]
@@ -62,11 +65,23 @@ def _proved(one: Stored, proofs: Mapping[str, Proof]) -> bool:
     return proof is not None and proof.good and proof.bytes in {0, one.size}
 
 
-def _apart(proof: Proof, newest: Proof) -> str:
-    """Why an archive cannot be made up for by the newest one, and so is not for the rules to judge."""
+def _newest(proved: Mapping[ArchiveName, Proof], now: datetime) -> Proof | None:
+    """Give the proof of the newest archive; of one that is dated in the future only where there is no other."""
+    name = max(proved, key=lambda name: (not is_ahead(name.created, now), name.created), default=None)
+    return proved[name] if name else None
+
+
+def _apart(name: ArchiveName, proof: Proof, newest: Proof, emptied: datetime | None) -> str:
+    """Why an archive cannot be made up for by the newest one, and so is not for the rules to judge.
+
+    `emptied` is when the store was last found without memory: what it held before, no later archive has.
+    """
     if proof.key != newest.key:
         return "sealed with another password than the newest"
-    return "" if proof.kin == newest.kin else f"of another kind than the newest: {proof.kin}"
+    if proof.kin != newest.kin:
+        return f"of another kind than the newest: {proof.kin}"
+    older = emptied is not None and name.created < emptied and not is_of_nothing(proof.kin)
+    return "made before the store was found empty" if older else ""
 
 
 def rotate(job: Job, destination: str, context: Context) -> Rotation:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from ecm_agent.clock import is_ahead
 from ecm_agent.errors import DestinationRefused
 from ecm_agent.jobs.due import SKIPPED, next_run
 from ecm_agent.model.journal import Pending, Run
@@ -64,6 +65,8 @@ class DestinationStatus(Struct, frozen=True):
     error: str = ""
     overdue: str = ""
     drill_fault: str = ""
+    ahead: list[str] = []
+    """Archives that are dated in the future: a clock was wrong, or is; nothing is removed until it has caught up."""
 
 
 class JobStatus(Struct, frozen=True):
@@ -84,13 +87,15 @@ class JobStatus(Struct, frozen=True):
 
     @property
     def well(self) -> bool:
-        """Whether the last run made an archive, nothing waits, and nothing is overdue, out of reach or faulty.
+        """Whether the last run made an archive, nothing waits, and nothing is overdue, out of reach, faulty or ahead.
 
         A destination whose last drill failed is not well, whatever those of the others found.
         """
         last = self.last_run
         failed = last is not None and last.exit_code not in {0, SKIPPED} and not last.archive
-        unwell = any(one.overdue or one.error or one.faults or one.drill_fault for one in self.destinations)
+        unwell = any(
+            one.overdue or one.error or one.faults or one.drill_fault or one.ahead for one in self.destinations
+        )
         return not (failed or self.waiting or unwell)
 
 
@@ -132,7 +137,9 @@ def _destination_status(job: Job, name: str, place: Destination, context: Contex
     except DestinationRefused as error:
         return DestinationStatus(name, place.label, error=error.message)
     own = [one for one in kept if (one.job, one.host) == (job.name, job.host)]
-    newest = next((one for one in reversed(own) if one.verified), None)
+    now = context.clock.now()
+    ahead = [one for one in own if is_ahead(one.created, now)]
+    newest = next((one for one in reversed(own) if one.verified and one not in ahead), None)
     drilled = context.history.last_drill(job.name, place.label)
     return DestinationStatus(
         name,
@@ -141,7 +148,8 @@ def _destination_status(job: Job, name: str, place: Destination, context: Contex
         bytes=sum(one.bytes for one in own),
         newest_verified=newest,
         faults={one.name: one.fault for one in own if one.fault},
-        overdue=_overdue(job, newest, context.clock.now()),
+        overdue=_overdue(job, newest, now),
+        ahead=[one.name for one in ahead],
         drill_fault=drilled.message if drilled and drilled.exit_code else "",
     )
 

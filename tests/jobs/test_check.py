@@ -219,13 +219,20 @@ def test_after_one_over_share_checks_every_archive_had_its_turn(
     tried = {str(one.name): START + number * DAY for number, one in enumerate(some)}
     seen = set()
     for number in range(math.ceil(1 / share)):
-        chosen = turn(own, tried, share)
+        chosen = turn(own, tried, share, START + 1000 * DAY)
         assert own[-1:] == chosen[:1]
         assert len(chosen) <= 1 + math.ceil(share * count)
         for one in chosen:
             tried[str(one.name)] = START + (100 + number) * DAY
             seen.add(one)
     assert seen == set(own)
+
+
+def test_an_archive_from_the_future_is_not_the_newest() -> None:
+    """It has its turn as the others have; where there is nothing else, it is the newest all the same."""
+    own = [Stored(archive(START + number * DAY), 1) for number in (0, 1, 400)]
+    assert turn(own, {}, 0.5, START + 2 * DAY) == [own[1], own[2]]
+    assert turn(own[2:], {}, 0.5, START) == own[2:]
 
 
 def test_shares_cover_the_period(at: Workplace) -> None:

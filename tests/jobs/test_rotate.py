@@ -11,6 +11,7 @@ import pytest
 from fakes import FaultyDestination, MemoryDestination
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from workplace import PASSWORD, archive, held_elsewhere
 
 from ecm_agent.errors import DestinationRefused, DestinationUnavailable, EcmError, LockHeld
@@ -205,6 +206,33 @@ def test_an_empty_store_pushes_out_no_full_archive(at: Workplace) -> None:
     builders.execute(at.store.path, *(f"DELETE FROM {table}" for table in ("edges", "chunk_clusters", "chunks")))
     empty = [backed_up(at, job) for _ in range(3)][-1]
     assert list(at.memory.archives) == [full, empty]
+
+
+def test_what_was_made_before_the_store_was_found_empty_stays(at: Workplace) -> None:
+    """A store that was lost and is filled again has not what it had: its archives never replace those before."""
+    job = at.job()
+    full = [backed_up(at, job)]
+    builders.execute(at.store.path, *(f"DELETE FROM {table}" for table in ("edges", "chunk_clusters", "chunks")))
+    empty = backed_up(at, job)
+    builders.fill(at.store, [[builders.chunk("n1")]])
+    again = [backed_up(at, job) for _ in range(3)]
+    assert list(at.memory.archives) == [*full, empty, again[-1]]
+    (rotation,) = rotate_all(job, at.context(), dry_run=True)
+    reasons = {one.candidate.name: one.reasons for one in rotation.decisions}
+    assert reasons[str(full[0])] == ("made before the store was found empty",)
+
+
+def test_the_newest_is_not_one_from_the_future(at: Workplace) -> None:
+    """By an archive that a wrong clock dated years ahead nothing is judged: what it is of says nothing of today's."""
+    job = at.job()
+    ahead = archive(at.clock.now() + timedelta(days=400))
+    at.plant(ahead)
+    at.history.record_proof("memory:", ahead, structs.replace(at.proof(ahead.created), key="of another password"))
+    name = backed_up(at, job)
+    (rotation,) = rotate_all(job, at.context(), dry_run=True)
+    reasons = {one.candidate.name: one.reasons for one in rotation.decisions}
+    assert reasons[str(name)] == ("last 1",)
+    assert "sealed with another password than the newest" in reasons[str(ahead)]
 
 
 def test_another_store_pushes_out_no_archive_of_this_one(at: Workplace) -> None:

@@ -79,6 +79,16 @@ def test_only_this_job_and_host_count(at: Workplace) -> None:
     assert place.faults == {str(day(3)): "Archive is damaged"}
 
 
+def test_an_archive_from_the_future_is_reported(at: Workplace) -> None:
+    """It is not the newest, and all is not well: while it is there nothing is removed."""
+    at.plant(day(1))
+    ahead = at.plant(archive(at.clock.now() + timedelta(days=400)))
+    status = status_of(at.job(), at.context())
+    (place,) = status.destinations
+    assert place.newest_verified
+    assert (place.newest_verified.name, place.ahead, status.well) == (str(day(1)), [str(ahead)], False)
+
+
 def test_a_destination_out_of_reach_is_reported(at: Workplace) -> None:
     """What cannot be seen is said to be so, and the other destinations are shown."""
     at.plant(day(1))
