@@ -62,6 +62,15 @@ def test_no_configuration_is_needed(bare: Program, modes: Callable[[Path], dict[
     } == {}
 
 
+def test_an_archive_of_nothing_is_not_restored_in_silence(bare: Program) -> None:
+    """Where the latest archive is of an empty memory, the report says so, and where an older one may be."""
+    assert bare.run("init").code == 0
+    assert bare.run("backup").code == 0
+    ended = bare.run("restore")
+    assert ended.code == 0
+    assert re.search(r"^warning: .* holds no chunks; an older archive may: ecm-agent list$", ended.err, re.MULTILINE)
+
+
 def test_to_another_machine_with_a_file_and_the_password(program: Program, tmp_path: Path) -> None:
     """An export imported in another home makes a store there that equals the first, record by record."""
     assert program.run("export", "--output", "memory.ecm").code == 0
