@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 
 from ecm_agent.atomic import private_directory, set_aside
 from ecm_agent.errors import EcmError
-from ecm_agent.model.journal import Pending, Proof, Restore, Run
+from ecm_agent.model.journal import INTERRUPTED, TERMINATED, Pending, Proof, Restore, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +59,8 @@ PRAGMA user_version = 2;
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _RUN = ", ".join(Run.__struct_fields__)
+_NO_ATTEMPT = (75, INTERRUPTED, TERMINATED)
+"""Exit codes of runs that were skipped or ended by a signal; as SQL has a list."""
 
 
 class History:
@@ -104,8 +106,8 @@ class History:
         return self._latest(job, verb, "exit_code = 0")
 
     def last_attempt(self, job: str, verb: str) -> Run | None:
-        """Give the latest run that was not skipped."""
-        return self._latest(job, verb, "exit_code <> 75")
+        """Give the latest run that was neither skipped nor ended by a signal."""
+        return self._latest(job, verb, f"exit_code NOT IN {_NO_ATTEMPT}")
 
     def first_archive(self, job: str) -> Run | None:
         """Give the oldest run on record that made an archive."""
@@ -121,9 +123,12 @@ class History:
         return self._latest(job, "drill", f"substr(message || ':', 1, length({begin})) = {begin}", destination)
 
     def failures_since_success(self, job: str, verb: str) -> int:
-        """Count the runs since the last one that did what it should: made an archive, or ended with exit code 0."""
+        """Count the runs since the last one that did what it should: made an archive, or ended with exit code 0.
+
+        What was skipped or ended by a signal says nothing of whether it would have gone well.
+        """
         sql = (
-            "SELECT count(*) FROM runs WHERE job = ?1 AND verb = ?2 AND exit_code <> 75 AND id > "
+            f"SELECT count(*) FROM runs WHERE job = ?1 AND verb = ?2 AND exit_code NOT IN {_NO_ATTEMPT} AND id > "  # noqa: S608 (ours)
             "(SELECT coalesce(max(id), 0) FROM runs WHERE job = ?1 AND verb = ?2 AND (exit_code = 0 OR archive <> ''))"
         )
         return int(self._run(sql, job, verb)[0][0])
