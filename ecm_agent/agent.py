@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 30.0
 _WATCH_SECONDS = 0.5  # how often a running child is looked at
-_LAST_WORDS_SECONDS = 10.0  # how long an abandoned run may take to clean up before it is killed
+_LAST_WORDS_SECONDS = 10.0  # how long an abandoned run may take to clean up, besides its hooks, before it is killed
 
 
 class Work(Protocol):
@@ -60,8 +60,12 @@ class Duty(Protocol):
     def due(self) -> list[str]:
         """Say in words what is due now, from the journal; empty when nothing is."""
 
+    @property
+    def hooks_seconds(self) -> float:
+        """How long the hooks after an abandoned run may take."""
+
     def begin(self) -> Work:
-        """Start doing everything that is due."""
+        """Start doing everything that is due. Raises `OSError` where no process can be had for it."""
 
 
 class Journal(Protocol):
@@ -111,7 +115,10 @@ class _Orders:
 
 
 class Agent:
-    """One daemon. `load` reads the configuration and makes a duty of it, raising `EcmError` for a bad one."""
+    """One daemon. `load` reads the configuration and makes a duty of it.
+
+    It raises `EcmError` for a bad one, and `OSError` where no process can be had to look at it.
+    """
 
     def __init__(self, load: Callable[[], Duty], clock: Clock, supervisor: Supervisor, journal: Journal) -> None:
         self._load = load
@@ -133,12 +140,11 @@ class Agent:
         self._supervisor.ready()
         self._journal.info("agent started")
         try:
-            self._ring()  # what fell due while no agent ran is due now
-            while not self._orders.stop:
-                self._bell.wait(self._pause())
+            while not self._orders.stop:  # what fell due while no agent ran is due now, before any wait
                 if self._orders.reload:
                     scheduler = self._reload(scheduler)
                 self.step()
+                self._bell.wait(self._pause())
         finally:
             scheduler.shutdown(wait=False)
         return self._wind_up()
@@ -155,11 +161,13 @@ class Agent:
     def _begin_what_is_due(self) -> None:
         try:
             due = self._duty.due()
-            if due:
+            if due and not self._orders.stop:
                 self._journal.info("run begins", due=due)
                 self._work = self._duty.begin()
         except EcmError as error:  # a journal that cannot be read now may be readable at the next tick
-            self._journal.error("cannot tell what is due", reason=error.message, hint=error.hint)
+            self._journal.error("cannot tell what is due", **_facts(error))
+        except OSError as error:  # and a process may be had then
+            self._journal.error("cannot begin what is due", **_facts(error))
 
     def _pause(self) -> float:
         if self._work:
@@ -184,8 +192,8 @@ class Agent:
         self._supervisor.reloading(self._clock.monotonic())
         try:
             self._duty = self._load()
-        except EcmError as error:
-            self._journal.error("configuration not taken; the old one stays", reason=error.message, hint=error.hint)
+        except (EcmError, OSError) as error:
+            self._journal.error("configuration not taken; the old one stays", **_facts(error))
         else:
             self._journal.info("configuration reloaded")
             scheduler.shutdown(wait=False)
@@ -215,7 +223,7 @@ class Agent:
             return 0
         assert self._work is not None  # noqa: S101 (something is still running)
         self._work.stop()
-        if not self._ended_within(_LAST_WORDS_SECONDS):
+        if not self._ended_within(_LAST_WORDS_SECONDS + self._duty.hooks_seconds):
             self._work.kill()
         self._journal.error("run abandoned; it will be made up for at the next start")
         return 128 + self._orders.stop
@@ -228,3 +236,9 @@ class Agent:
             self._supervisor.needs_longer(_LAST_WORDS_SECONDS)
             self._clock.sleep(_WATCH_SECONDS)
         return True
+
+
+def _facts(error: EcmError | OSError) -> dict[str, str]:
+    if isinstance(error, EcmError):
+        return {"reason": error.message, "hint": error.hint}
+    return {"reason": error.strerror or str(error)}

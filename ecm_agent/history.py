@@ -18,7 +18,7 @@ from ecm_agent.atomic import private_directory, set_aside
 from ecm_agent.clock import SystemClock
 from ecm_agent.errors import EcmError, LockHeld
 from ecm_agent.lock import held
-from ecm_agent.model.journal import Pending, Proof, Restore, Run, Staged
+from ecm_agent.model.journal import INTERRUPTED, TERMINATED, Pending, Proof, Restore, Run, Staged
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ _PATIENCE = 30.0
 """Seconds to wait for another process that is at the journal."""
 
 _RUN = ", ".join(Run.__struct_fields__)
+_NO_ATTEMPT = (75, INTERRUPTED, TERMINATED)
+"""Exit codes of runs that were skipped or ended by a signal; as SQL has a list."""
 
 
 class History:
@@ -128,8 +130,8 @@ class History:
         return self._latest(job, verb, "exit_code = 0")
 
     def last_attempt(self, job: str, verb: str) -> Run | None:
-        """Give the latest run that was not skipped."""
-        return self._latest(job, verb, "exit_code <> 75")
+        """Give the latest run that was neither skipped nor ended by a signal."""
+        return self._latest(job, verb, f"exit_code NOT IN {_NO_ATTEMPT}")
 
     def first_archive(self, job: str) -> Run | None:
         """Give the oldest run on record that made an archive."""
@@ -145,9 +147,12 @@ class History:
         return self._latest(job, "drill", f"substr(message || ':', 1, length({begin})) = {begin}", destination)
 
     def failures_since_success(self, job: str, verb: str) -> int:
-        """Count the runs since the last one that did what it should: made an archive, or ended with exit code 0."""
+        """Count the runs since the last one that did what it should: made an archive, or ended with exit code 0.
+
+        What was skipped or ended by a signal says nothing of whether it would have gone well.
+        """
         sql = (
-            "SELECT count(*) FROM runs WHERE job = ?1 AND verb = ?2 AND exit_code <> 75 AND id > "
+            f"SELECT count(*) FROM runs WHERE job = ?1 AND verb = ?2 AND exit_code NOT IN {_NO_ATTEMPT} AND id > "  # noqa: S608 (ours)
             "(SELECT coalesce(max(id), 0) FROM runs WHERE job = ?1 AND verb = ?2 AND (exit_code = 0 OR archive <> ''))"
         )
         return int(self._run(sql, job, verb)[0][0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -47,13 +48,16 @@ class DutyFake:
     """Says what is due, and counts what was begun."""
 
     grace_seconds = 60.0
+    hooks_seconds = 30.0
     triggers = ()
 
     def __init__(self, *due: str, work: WorkFake | None = None) -> None:
         self.what_is_due = list(due)
         self.begun: list[WorkFake] = []
         self.error: EcmError | None = None
+        self.refused: OSError | None = None
         self.looked: Callable[[], None] = lambda: None
+        self.beginning: Callable[[], None] = lambda: None
         self._work = work
 
     def due(self) -> list[str]:
@@ -63,6 +67,9 @@ class DutyFake:
         return self.what_is_due
 
     def begin(self) -> WorkFake:
+        self.beginning()
+        if self.refused:
+            raise self.refused
         self.begun.append(self._work or WorkFake())
         return self.begun[-1]
 
@@ -80,13 +87,13 @@ class JournalFake:
         self.events.append(f"error: {event}")
 
 
-def agent_for(*duties: DutyFake | EcmError) -> tuple[Agent, JournalFake, ManualClock]:
-    """Give an agent that loads these duties one after the other; an error stands for a bad configuration."""
+def agent_for(*duties: DutyFake | EcmError | OSError) -> tuple[Agent, JournalFake, ManualClock]:
+    """Give an agent that loads these duties one after the other; an error stands for one that cannot be loaded."""
     waiting, journal, clock = list(duties), JournalFake(), ManualClock()
 
     def load() -> DutyFake:
         loaded = waiting.pop(0)
-        if isinstance(loaded, EcmError):
+        if isinstance(loaded, Exception):
             raise loaded
         return loaded
 
@@ -140,6 +147,42 @@ def test_an_unreadable_journal_does_not_end_the_agent() -> None:
     assert len(duty.begun) == 1
 
 
+def test_a_process_that_cannot_be_had_does_not_end_the_agent() -> None:
+    """When the system gives no process to work in, the agent says so and begins at the next tick."""
+    duty = DutyFake("backup of nightly")
+    agent, journal, _ = agent_for(duty)
+    duty.refused = BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+    agent.step()
+    duty.refused = None
+    agent.step()
+    assert journal.events == ["run begins", "error: cannot begin what is due", "run begins"]
+    assert len(duty.begun) == 1
+
+
+def test_nothing_begins_once_it_was_told_to_stop_while_it_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What falls due in the moment of the order to stop is left to the next start; the exit code is 0."""
+    duty = DutyFake()
+    agent, _, _ = agent_for(duty)
+
+    def as_the_wait_begins() -> float:
+        duty.what_is_due.append("backup of nightly")
+        send(signal.SIGTERM)
+        return TICK_SECONDS
+
+    monkeypatch.setattr(agent, "_pause", as_the_wait_begins)
+    assert agent.run() == 0
+    assert duty.begun == []
+
+
+def test_nothing_begins_once_it_was_told_to_stop_while_it_looked() -> None:
+    """An order to stop that comes while the agent asks what is due is obeyed before anything begins."""
+    duty = DutyFake("backup of nightly")
+    duty.looked = lambda: send(signal.SIGTERM)
+    agent, _, _ = agent_for(duty)
+    assert agent.run() == 0
+    assert duty.begun == []
+
+
 def test_a_bad_configuration_at_the_start_is_refused() -> None:
     """An agent does not start on a configuration it cannot use."""
     with pytest.raises(UsageError):
@@ -179,20 +222,21 @@ def test_a_run_that_outlasts_the_grace_is_abandoned_cleanly() -> None:
 
 
 def test_a_run_that_will_not_stop_is_killed() -> None:
-    """A run that does not answer within seconds is killed: its leavings are swept at the next one."""
+    """A run that does not answer in the time its hooks may take, and some seconds, is killed."""
     work = WorkFake(ends_when_stopped=False)
-    agent, _, _ = agent_for(DutyFake("backup of nightly", work=work))
+    agent, _, clock = agent_for(DutyFake("backup of nightly", work=work))
     agent.step()
     send_when_listening(agent, signal.SIGTERM)
     agent.run()
     assert work.asked == ["stop", "kill"]
+    assert clock.monotonic() >= DutyFake.grace_seconds + DutyFake.hooks_seconds + 10
 
 
 def test_what_is_due_at_the_start_is_begun_at_once() -> None:
     """An agent that starts does not wait for the first tick."""
     duty = DutyFake("backup of nightly")
     agent, _, clock = agent_for(duty)
-    duty.looked = lambda: send(signal.SIGTERM)
+    duty.beginning = lambda: send(signal.SIGTERM)
 
     def finished() -> None:
         duty.begun[0].finish()
@@ -206,7 +250,7 @@ def test_sighup_takes_the_new_configuration() -> None:
     """SIGHUP replaces what the agent does."""
     old, new = DutyFake(), DutyFake("backup of nightly", work=WorkFake())
     old.looked = lambda: send(signal.SIGHUP)
-    new.looked = lambda: send(signal.SIGTERM)
+    new.beginning = lambda: send(signal.SIGTERM)
     agent, journal, _ = agent_for(old, new)
     send_when_listening(agent, signal.SIGUSR1)
     agent.run()
@@ -214,12 +258,13 @@ def test_sighup_takes_the_new_configuration() -> None:
     assert len(new.begun) == 1
 
 
-def test_sighup_with_a_bad_configuration_keeps_the_old_one() -> None:
-    """A configuration that cannot be used is reported, and the agent goes on as before."""
+@pytest.mark.parametrize("error", [UsageError("jobs.nightly: unknown key"), OSError(errno.EAGAIN, "no process")])
+def test_sighup_with_a_bad_configuration_keeps_the_old_one(error: EcmError | OSError) -> None:
+    """A configuration that cannot be used, or looked at, is reported, and the agent goes on as before."""
     old = DutyFake()
     signals = iter([signal.SIGHUP, signal.SIGTERM])
     old.looked = lambda: send(next(signals))
-    agent, journal, _ = agent_for(old, UsageError("jobs.nightly: unknown key"))
+    agent, journal, _ = agent_for(old, error)
     send_when_listening(agent, signal.SIGUSR1)
     assert agent.run() == 0
     assert "error: configuration not taken; the old one stays" in journal.events

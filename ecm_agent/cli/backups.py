@@ -43,14 +43,16 @@ def backup(
     with screen(json=json) as out:
         settings = settings_of(config, store)
         wait = seconds_of(wait_lock)
-        chosen = [wiring.job(settings, name, attended=True) for name in jobs or settings.jobs]
+        chosen = [wiring.job(settings, name, wiring.around(settings, name)) for name in jobs or settings.jobs]
         password = passwords.to_encrypt(settings)
         codes = []
         for job in chosen:
-            with out.progress() as progress:
-                shown = _Shown(out, f"Job {job.name!r}: " if len(chosen) > 1 else "")
-                outcome = attend(job, "backup", wiring.context(settings, progress, password), shown, wait=wait)
-            shown.flush()
+            shown = _Shown(out, f"Job {job.name!r}: " if len(chosen) > 1 else "")
+            try:
+                with out.progress() as progress:
+                    outcome = attend(job, "backup", wiring.context(settings, progress, password), shown, wait=wait)
+            finally:
+                shown.flush()
             codes.append(outcome.exit_code)
         raise SystemExit(exit_code_of(codes))
 

@@ -11,6 +11,7 @@ from ecm_agent.cli import options
 from ecm_agent.cli.child import Child
 from ecm_agent.cli.screen import exit_code_of, screen
 from ecm_agent.cli.settings import configure_log, settings_of
+from ecm_agent.cli.start import check_start, expect_a_schedule
 from ecm_agent.errors import EcmError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ecm_agent.config.settings import Settings
     from ecm_agent.jobs.attend import Result
-    from ecm_agent.jobs.job import Context, Job
+    from ecm_agent.jobs.job import Context
     from ecm_agent.jobs.progress import Stopwatch
     from ecm_agent.model.outcome import Outcome
 
@@ -38,7 +39,7 @@ def run(
         settings = settings_of(config, store)
         configure_log(settings)
         if once:
-            _expect_a_schedule(settings)
+            expect_a_schedule(settings)
             codes = do_what_is_due(settings, at_once=True, wait=seconds_of(wait_lock))
             raise SystemExit(exit_code_of(codes))
         raise SystemExit(_serve(settings, config, store))
@@ -48,8 +49,8 @@ def do_what_is_due(settings: "Settings", *, at_once: bool = False, wait: float =
     """Do everything that is due, one after the other; give the exit code of each.
 
     Done `at_once`, what failed a moment ago is tried again; `wait` is how many seconds to wait for another process on
-    the same job. When nothing can be begun, as without a password, that is put on record and told for each thing due,
-    and raised.
+    the same job. A ping or message whose address cannot be had is a line in the log, and keeps nothing from being done.
+    When nothing can be begun, as without a password, that is put on record and told for each thing due, and raised.
     """
     from dataclasses import replace
 
@@ -58,10 +59,11 @@ def do_what_is_due(settings: "Settings", *, at_once: bool = False, wait: float =
     from ecm_agent.jobs.due import record_missed, tasks
     from ecm_agent.jobs.progress import Silent, Stopwatch
 
-    jobs, context = _jobs(settings), wiring.context(settings, Silent())
+    arounds = {name: wiring.around(settings, name, forgiving=True) for name in settings.jobs}
+    jobs = {name: wiring.job(settings, name, around) for name, around in arounds.items()}
+    context = wiring.context(settings, Silent())
     due = tasks(jobs.values(), context, at_once=at_once)
     try:
-        jobs = _jobs(settings, attended=True)
         context = _context(settings)
     except EcmError as error:
         for task in due:
@@ -75,32 +77,6 @@ def do_what_is_due(settings: "Settings", *, at_once: bool = False, wait: float =
         outcome = attend(jobs[task.job], task.verb, surroundings, _Log(watch), wait=wait)
         codes.append(outcome.exit_code)
     return codes
-
-
-def check_start(settings: "Settings") -> None:
-    """Refuse to begin what could only fail later, at night.
-
-    Raises `PasswordMissing` without a password source that needs no prompt, `UsageError` when no job has a schedule,
-    and the error of a destination that refuses; one that is merely out of reach now is no reason not to start.
-    """
-    from ecm_agent import log, wiring
-    from ecm_agent.errors import DestinationUnavailable
-
-    _context(settings)
-    _expect_a_schedule(settings)
-    for name in settings.jobs:
-        for destination in wiring.job(settings, name, attended=True).destinations.values():
-            try:
-                destination.check()
-            except DestinationUnavailable as error:
-                log.logger(destination=destination.label).warning("out of reach for now", reason=error.message)
-
-
-def _expect_a_schedule(settings: "Settings") -> None:
-    from ecm_agent.errors import UsageError
-
-    if not any(job.schedule for job in settings.jobs.values()):
-        raise UsageError("No job has a schedule.", hint="Give a job the key schedule, or run: ecm-agent backup")
 
 
 def _serve(settings: "Settings", config: Path | None, store: Path | None) -> int:
@@ -131,6 +107,7 @@ class _ScheduledWork:
         self._context = wiring.context(settings, Silent())
         self._jobs = [wiring.job(settings, name) for name in settings.jobs]
         self.grace_seconds = settings.daemon.grace_seconds()
+        self.hooks_seconds = max(wiring.hooks(settings, name).longest_end for name in settings.jobs)
         if refusal := Child(check_start, settings).refusal():
             raise refusal
 
@@ -151,12 +128,6 @@ class _ScheduledWork:
 
     def begin(self) -> "Child":
         return Child(_do_unattended, self._settings)
-
-
-def _jobs(settings: "Settings", *, attended: bool = False) -> dict[str, "Job"]:
-    from ecm_agent import wiring
-
-    return {name: wiring.job(settings, name, attended=attended) for name in settings.jobs}
 
 
 def _do_unattended(settings: "Settings") -> list[int]:

@@ -77,7 +77,9 @@ class HooksSettings(Section):
     on_failure: Commands = Field(
         default=[], description="Run when the job, a destination or a `before` command failed."
     )
-    lastly: Commands = Field(default=[], alias="finally", description="Run at the end, whatever happened.")
+    lastly: Commands = Field(
+        default=[], alias="finally", description="Run at the end, whatever happened, Ctrl-C and SIGTERM included."
+    )
     timeout: Duration = Field(
         default="60s", description="How long each command may take (30s, 5m, 2h) before it is ended, and has failed."
     )

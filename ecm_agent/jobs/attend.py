@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec.structs import replace
@@ -11,11 +12,13 @@ from ecm_agent.errors import EcmError, HookFailed, LockHeld, Skipped
 from ecm_agent.jobs.backup import PARTIAL, BackedUp, backup
 from ecm_agent.jobs.check import Checked, check, share_of
 from ecm_agent.jobs.deliver import Sent, send
-from ecm_agent.model.journal import Run
+from ecm_agent.lock import held
+from ecm_agent.model.journal import INTERRUPTED, Run
 from ecm_agent.model.outcome import Outcome, Started, Status, ended_by
+from ecm_agent.notification.around import Around
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ecm_agent.jobs.due import Verb
     from ecm_agent.jobs.job import Context, Job
@@ -39,91 +42,130 @@ class Audience(Protocol):
 def attend(job: Job, verb: Verb, context: Context, audience: Audience, *, wait: float = 0.0) -> Outcome:
     """Do one thing for a job and tell everybody who is to know. Raises nothing of ours: the outcome says it all.
 
+    The job's lock is held from before the first hook until after the last: where another process still has it after
+    `wait` seconds, the run is skipped without hooks or pings, which would disturb that process's own. What is no error
+    of ours (Ctrl-C, SIGTERM, a mistake in the program) is put on record and told as a failure, then raised again.
+
     Only a backup pings that all is well: checks must not keep a dead-man's switch quiet while no backup is made.
     """
-    around = job.around if verb == "backup" else dataclasses.replace(job.around, ping=None)
-    started = Started(job=job.name, host=job.host, verb=verb, started_at=context.clock.now())
-    began = context.clock.monotonic()
-    result: Result | None = None
-    try:
-        for problem in around.begin(started):
-            audience.noticed(job.name, problem)
-        result = _WORK[verb](job, context, wait)
-        outcome = _outcome(started, result, context, began)
-    except EcmError as error:
-        seconds = context.clock.monotonic() - began
-        outcome = ended_by(error, started, finished_at=context.clock.now(), seconds=seconds)
-        if isinstance(error, LockHeld):
-            outcome = replace(outcome, status="skipped")
-        audience.failed(job.name, error)
-        if isinstance(error, (Skipped, LockHeld, HookFailed)):  # a run that began has recorded its own end
-            _record_not_begun(outcome, context, audience)
-    return _told(job, outcome, result, audience)
+    attendance = _Attendance(job, verb, context, audience)
+    return attendance.under_lock(attendance.do, wait)
 
 
 def refuse(job: Job, verb: Verb, error: EcmError, context: Context, audience: Audience) -> Outcome:
-    """Put on record that a thing cannot be begun, and tell everybody why, hooks and pings included."""
-    now = context.clock.now()
-    started = Started(job=job.name, host=job.host, verb=verb, started_at=now)
-    outcome = ended_by(error, started, finished_at=now, seconds=0.0)
-    _record_not_begun(outcome, context, audience)
-    return _told(job, outcome, None, audience)
+    """Put on record that a thing cannot be begun, and tell everybody why, hooks and pings included.
+
+    As in `attend`, there are none where another process is at the job, and its being skipped is what is told.
+    """
+    attendance = _Attendance(job, verb, context, audience)
+    return attendance.under_lock(lambda: attendance.end(attendance.failed(error)), 0.0)
 
 
-def _told(job: Job, outcome: Outcome, result: Result | None, audience: Audience) -> Outcome:
-    unpinged = outcome.verb != "backup" and outcome.status == "ok"
-    around = dataclasses.replace(job.around, ping=None) if unpinged else job.around
-    outcome, problems = around.end(outcome)
-    for problem in problems:
-        audience.noticed(job.name, problem)
-    audience.done(outcome, result)
-    return outcome
+class _Attendance:
+    """One thing that is done, or refused, for a job: when it began, and what follows from how it ended."""
 
+    def __init__(self, job: Job, verb: Verb, context: Context, audience: Audience) -> None:
+        self._job = job
+        self._verb = verb
+        self._context = context
+        self._audience = audience
+        self._started = Started(job=job.name, host=job.host, verb=verb, started_at=context.clock.now())
+        self._began = context.clock.monotonic()
 
-def _outcome(started: Started, result: Result, context: Context, began: float) -> Outcome:
-    return Outcome(
-        job=started.job,
-        host=started.host,
-        verb=started.verb,
-        started_at=started.started_at,
-        status=_status(result.exit_code),
-        exit_code=result.exit_code,
-        seconds=context.clock.monotonic() - began,
-        finished_at=context.clock.now(),
-        message=result.faults,
-        archive=result.archive if isinstance(result, BackedUp) else "",
-    )
+    def under_lock(self, act: Callable[[], Outcome], wait: float) -> Outcome:
+        with ExitStack() as lock:
+            try:
+                lock.enter_context(
+                    held(self._job.lock, f"job {self._job.name!r}", clock=self._context.clock, wait=wait)
+                )
+            except EcmError as error:
+                self._audience.failed(self._job.name, error)
+                return self.end(self.failed(error))
+            return act()
+
+    def do(self) -> Outcome:
+        try:
+            self._notice(self._around(pinged=self._verb == "backup").begin(self._started))
+            result = _WORK[self._verb](self._job, self._context)
+            outcome = self._outcome(result)
+        except EcmError as error:
+            self._audience.failed(self._job.name, error)
+            begun = not isinstance(error, (Skipped, HookFailed))  # then it has recorded its own end
+            return self.end(self.failed(error), recorded=begun)
+        except BaseException as error:
+            self.end(self._cut_short(error))
+            raise
+        return self.end(outcome, result, recorded=True)
+
+    def end(self, outcome: Outcome, result: Result | None = None, *, recorded: bool = False) -> Outcome:
+        """Put an end on record unless it is there already, do what follows it, and tell the audience."""
+        if not recorded:
+            self._record(outcome)
+        outcome, problems = self._following(outcome).end(outcome)
+        self._notice(problems)
+        self._audience.done(outcome, result)
+        return outcome
+
+    def failed(self, error: EcmError) -> Outcome:
+        clock = self._context.clock
+        outcome = ended_by(error, self._started, finished_at=clock.now(), seconds=clock.monotonic() - self._began)
+        return replace(outcome, status="skipped") if isinstance(error, LockHeld) else outcome
+
+    def _cut_short(self, error: BaseException) -> Outcome:
+        code, message = EcmError.exit_code, f"An error that was not expected ended it ({type(error).__name__})."
+        if isinstance(error, KeyboardInterrupt):
+            code, message = INTERRUPTED, "Interrupted."
+        elif isinstance(error, SystemExit) and isinstance(error.code, int):
+            code, message = error.code, "Terminated."
+        return replace(self.failed(EcmError(message)), exit_code=code)
+
+    def _outcome(self, result: Result) -> Outcome:
+        return Outcome(
+            job=self._started.job,
+            host=self._started.host,
+            verb=self._started.verb,
+            started_at=self._started.started_at,
+            status=_status(result.exit_code),
+            exit_code=result.exit_code,
+            seconds=self._context.clock.monotonic() - self._began,
+            finished_at=self._context.clock.now(),
+            message=result.faults,
+            archive=result.archive if isinstance(result, BackedUp) else "",
+        )
+
+    def _following(self, outcome: Outcome) -> Around:
+        """Give what is to follow an outcome: of a run that another process kept from beginning, messages alone."""
+        if (outcome.status, outcome.exit_code) == ("skipped", LockHeld.exit_code):
+            return Around(notices=self._job.around.notices)
+        return self._around(pinged=self._verb == "backup" or outcome.status != "ok")
+
+    def _around(self, *, pinged: bool) -> Around:
+        return self._job.around if pinged else dataclasses.replace(self._job.around, ping=None)
+
+    def _notice(self, problems: Iterable[str]) -> None:
+        for problem in problems:
+            self._audience.noticed(self._job.name, problem)
+
+    def _record(self, outcome: Outcome) -> None:
+        code = Skipped.exit_code if outcome.status == "skipped" else outcome.exit_code
+        run = Run(outcome.job, outcome.verb, outcome.started_at, outcome.finished_at, code, outcome.message)
+        try:
+            self._context.history.record_run(run)
+        except EcmError as unrecorded:
+            self._notice([unrecorded.message])
 
 
 def _status(exit_code: int) -> Status:
     return {0: "ok", PARTIAL: "partial"}.get(exit_code, "failed")  # type: ignore[return-value] # each is a Status
 
 
-def _record_not_begun(outcome: Outcome, context: Context, audience: Audience) -> None:
-    """Put on record what kept a run from beginning."""
-    code = Skipped.exit_code if outcome.status == "skipped" else outcome.exit_code
-    run = Run(outcome.job, outcome.verb, outcome.started_at, outcome.finished_at, code, outcome.message)
-    try:
-        context.history.record_run(run)
-    except EcmError as unrecorded:
-        audience.noticed(outcome.job, unrecorded.message)
-
-
-def _backup(job: Job, context: Context, wait: float) -> Result:
-    return backup(job, context, wait=wait)
-
-
-def _send(job: Job, context: Context, wait: float) -> Result:
-    return send(job, context, wait=wait)
-
-
-def _check(job: Job, context: Context, wait: float) -> Result:
+def _check(job: Job, context: Context) -> Result:
     """Check as thoroughly, and as many, as the job's verification says."""
     verification = job.verification
     if verification is None:
-        return check(job, context, "decrypt", share=1.0, wait=wait)
+        return check(job, context, "decrypt", share=1.0)
     interval = verification.schedule.expected_interval(context.clock.now())
-    return check(job, context, verification.level, share=share_of(interval, verification.cover), wait=wait)
+    return check(job, context, verification.level, share=share_of(interval, verification.cover))
 
 
-_WORK: dict[Verb, Callable[[Job, Context, float], Result]] = {"backup": _backup, "send": _send, "verify": _check}
+_WORK: dict[Verb, Callable[[Job, Context], Result]] = {"backup": backup, "send": send, "verify": _check}

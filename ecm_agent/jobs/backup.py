@@ -13,7 +13,6 @@ from ecm_agent.jobs.deliver import Delivery, adopt, deliver_new, keep_within_bou
 from ecm_agent.jobs.export import Exported, export
 from ecm_agent.jobs.scratch import sweep
 from ecm_agent.jobs.verify import Verified, verify
-from ecm_agent.lock import held
 from ecm_agent.model.journal import Run
 from ecm_agent.redaction.pseudonyms import Pseudonyms
 
@@ -55,34 +54,33 @@ class BackedUp(Struct, frozen=True):
         return "; ".join([*gaps, *(one.error for one in self.deliveries if one.error)])
 
 
-def backup(job: Job, context: Context, *, wait: float = 0.0) -> BackedUp:
-    """Back one job up. Raises `EcmError` when there is no archive to deliver; a destination's failure is reported.
+def backup(job: Job, context: Context) -> BackedUp:
+    """Back one job up; the caller holds its lock.
 
-    An archive that cannot be delivered now waits on disk. Raises `LockHeld` when another process is still working
-    on the job after `wait` seconds, and `PasswordMissing` without a password: what lies in a destination is always
+    An archive that cannot be delivered now waits on disk; a destination's failure is reported. Raises `EcmError` when
+    there is no archive to deliver, and `PasswordMissing` without a password: what lies in a destination is always
     encrypted.
     """
     if context.password is None:
         raise PasswordMissing("There is no password to encrypt the archive with.")
-    with held(job.lock, f"job {job.name!r}", clock=context.clock, wait=wait):
-        started, began = context.clock.now(), context.clock.monotonic()
-        sweep(job.state_dir, job.name)
-        adopt(job, context)
-        name = job.free_name(started, context.history)
-        try:
-            exported, proved = _stage(job, name, context)
-        except EcmError as error:
-            with suppress(EcmError):  # on a disk that is full the journal fails as well; what came first is said
-                _record(job, context, started, error.exit_code, error.message)
-            raise
-        deliveries = deliver_new(job, name, proved, context)
-        reached = [one.destination for one in deliveries if one.verified]
-        caught_up = [one for one in send_waiting(job, context, reached) if one.archive != str(name)]
-        dropped = keep_within_bound(job, context)
-        seconds = context.clock.monotonic() - began
-        result = BackedUp(job.name, str(name), exported, deliveries, caught_up, dropped, seconds)
-        _record(job, context, started, result.exit_code, result.faults, result.archive)
-        return result
+    started, began = context.clock.now(), context.clock.monotonic()
+    sweep(job.state_dir, job.name)
+    adopt(job, context)
+    name = job.free_name(started, context.history)
+    try:
+        exported, proved = _stage(job, name, context)
+    except EcmError as error:
+        with suppress(EcmError):  # on a disk that is full the journal fails as well; what came first is said
+            _record(job, context, started, error.exit_code, error.message)
+        raise
+    deliveries = deliver_new(job, name, proved, context)
+    reached = [one.destination for one in deliveries if one.verified]
+    caught_up = [one for one in send_waiting(job, context, reached) if one.archive != str(name)]
+    dropped = keep_within_bound(job, context)
+    seconds = context.clock.monotonic() - began
+    result = BackedUp(job.name, str(name), exported, deliveries, caught_up, dropped, seconds)
+    _record(job, context, started, result.exit_code, result.faults, result.archive)
+    return result
 
 
 def _stage(job: Job, name: ArchiveName, context: Context) -> tuple[Exported, Verified]:

@@ -15,7 +15,6 @@ from ecm_agent.errors import ArchiveInvalid, EcmError
 from ecm_agent.jobs.drill import drill
 from ecm_agent.jobs.locate import Located
 from ecm_agent.jobs.verify import key_of, verify_stored
-from ecm_agent.lock import held
 from ecm_agent.model.journal import Proof, Run
 from ecm_agent.model.manifest import FORMAT
 
@@ -65,8 +64,8 @@ class Checked(Struct, frozen=True):
         return "; ".join([*faults, *notes])
 
 
-def check(job: Job, context: Context, level: Level, *, share: float, wait: float = 0.0) -> Checked:
-    """Verify a job's archives in every destination. Raises `LockHeld`; all else becomes a finding.
+def check(job: Job, context: Context, level: Level, *, share: float) -> Checked:
+    """Verify a job's archives in every destination; the caller holds its lock. What is wrong becomes a finding.
 
     `share` is the part of a destination's older archives to look at this time, in (0, 1]; those that were tried the
     longest ago come first, however that ended, so that after 1/share checks every one has had its turn.
@@ -74,13 +73,12 @@ def check(job: Job, context: Context, level: Level, *, share: float, wait: float
     An older archive that was proved with another password than today's can only be looked at, as `quick` does: that
     is noted, and no failure. The newest has to open with today's.
     """
-    with held(job.lock, f"job {job.name!r}", clock=context.clock, wait=wait):
-        started, began = context.clock.now(), context.clock.monotonic()
-        findings = [one for place in job.destinations.values() for one in _findings(job, place, context, level, share)]
-        checked = Checked(job.name, level, findings, context.clock.monotonic() - began)
-        run = Run(job.name, "verify", started, context.clock.now(), checked.exit_code, checked.faults)
-        context.history.record_run(run)
-        return checked
+    started, began = context.clock.now(), context.clock.monotonic()
+    findings = [one for place in job.destinations.values() for one in _findings(job, place, context, level, share)]
+    checked = Checked(job.name, level, findings, context.clock.monotonic() - began)
+    run = Run(job.name, "verify", started, context.clock.now(), checked.exit_code, checked.faults)
+    context.history.record_run(run)
+    return checked
 
 
 def _findings(job: Job, place: Destination, context: Context, level: Level, share: float) -> list[Finding]:

@@ -12,7 +12,6 @@ from ecm_agent.errors import AlreadyExists, ArchiveInvalid, DecryptionFailed, De
 from ecm_agent.jobs.rotate import Rotation, rotate
 from ecm_agent.jobs.staged import note_staged, opened_staged, proved_again
 from ecm_agent.jobs.verify import Verified, verify_copy, verify_same
-from ecm_agent.lock import held
 from ecm_agent.model.journal import Pending, Run, Staged
 from ecm_agent.model.names import ArchiveName
 from ecm_agent.schedule import retry_wait
@@ -98,13 +97,15 @@ def send_waiting(job: Job, context: Context, places: Iterable[str] | None = None
     return sent
 
 
-def send(job: Job, context: Context, *, wait: float = 0.0) -> Sent:
-    """Send everything that waits, and put on record how it went. Raises `LockHeld`, and as `send_waiting`."""
-    with held(job.lock, f"job {job.name!r}", clock=context.clock, wait=wait):
-        started = context.clock.now()
-        sent = Sent(job.name, send_waiting(job, context))
-        context.history.record_run(Run(job.name, "send", started, context.clock.now(), sent.exit_code, sent.faults))
-        return sent
+def send(job: Job, context: Context) -> Sent:
+    """Send everything that waits, and put on record how it went; the caller holds the job's lock.
+
+    Raises as `send_waiting`.
+    """
+    started = context.clock.now()
+    sent = Sent(job.name, send_waiting(job, context))
+    context.history.record_run(Run(job.name, "send", started, context.clock.now(), sent.exit_code, sent.faults))
+    return sent
 
 
 def waiting_now(job: Job, context: Context) -> list[Pending]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from ecm_agent.jobs.deliver import waiting_now
-from ecm_agent.model.journal import Pending, Run
+from ecm_agent.model.journal import INTERRUPTED, TERMINATED, Pending, Run
 from ecm_agent.schedule import FIRST_RETRY, Due, Failure, due
 
 if TYPE_CHECKING:
@@ -108,8 +108,11 @@ def _to_send(job: Job, context: Context, *, at_once: bool) -> list[Pending]:
 
 
 def _send_stopped_just_now(job: Job, context: Context) -> bool:
-    """Tell whether the last sending was kept from beginning a moment ago: that leaves no trace on what waits."""
+    """Tell whether the last sending was kept from beginning a moment ago: that leaves no trace on what waits.
+
+    One that a signal ended is made up for at the next start.
+    """
     last = context.history.last_run(job.name, "send")
-    if last is None or last.exit_code == 0:
+    if last is None or last.exit_code in {0, INTERRUPTED, TERMINATED}:
         return False
     return timedelta(0) <= context.clock.now() - last.finished_at < FIRST_RETRY

@@ -6,6 +6,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes of runs that a signal ended: Ctrl-C, SIGTERM."""
+
 
 class Proof(Struct, frozen=True):
     """What the last test decrypt of an archive found; `fault` is empty when the archive was good.

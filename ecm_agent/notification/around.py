@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from ecm_agent.notification.hooks import Hooks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ecm_agent.model.outcome import Outcome, Started
     from ecm_agent.notification.notices import Notices
     from ecm_agent.notification.ping import Ping
@@ -25,6 +27,8 @@ class Around:
     hooks: Hooks = field(default_factory=Hooks)
     ping: Ping | None = None
     notices: Notices | None = None
+    lacking: Sequence[str] = ()
+    """Why a ping or message that was asked for is not among these."""
 
     def begin(self, started: Started) -> list[str]:
         """Run the `before` hooks, then ping. Gives what went wrong without mattering to the run, for the log.
@@ -44,4 +48,4 @@ class Around:
             outcome = replace(outcome, status="partial", exit_code=PARTIAL, message=" ".join(failures))
         missed = [self.ping.finish(outcome)] if self.ping else []
         missed += self.notices.tell(outcome) if self.notices else []
-        return outcome, [*failures, *filter(None, missed)]
+        return outcome, [*failures, *self.lacking, *filter(None, missed)]

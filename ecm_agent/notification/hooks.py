@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, TypeAlias
 
 from ecm_agent.errors import HookFailed, Skipped
 from ecm_agent.model.outcome import Outcome, Started
-from ecm_agent.notification.process import TookTooLong, run, without_secrets
+from ecm_agent.notification.process import GRACE, TookTooLong, run, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +42,11 @@ class Hooks:
     timeout: float = 60.0
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def longest_end(self) -> float:
+        """How many seconds the commands after a failed run take at most."""
+        return (len(self.on_failure) + len(self.lastly)) * (self.timeout + GRACE)
+
     def begin(self, started: Started) -> None:
         """Run the `before` commands in order. Raises `Skipped` and `HookFailed`; those after it are not run."""
         facts = {**facts_of(started), "when": "before"}
@@ -50,23 +55,26 @@ class Hooks:
     def end(self, outcome: Outcome) -> list[HookFailed]:
         """Run `after` when all went well, `on_failure` when not all did, neither for a skipped run; then `finally`.
 
-        Every command is run, whatever became of the one before it. Gives their failures.
+        Every command is run, whatever became of the one before it. Gives their failures. What interrupts the others
+        does not keep those of `finally` from being run.
         """
-        failures = []
-        for when, command in self._at_the_end(outcome):
-            facts = {**facts_of(outcome), "when": when}
+        failures: list[HookFailed] = []
+        try:
+            if outcome.status == "ok":
+                failures += self._failures("after", self.after, outcome)
+            elif outcome.status != "skipped":
+                failures += self._failures("on_failure", self.on_failure, outcome)
+        finally:
+            failures += self._failures("finally", self.lastly, outcome)
+        return failures
+
+    def _failures(self, when: str, commands: Sequence[Command], outcome: Outcome) -> Iterator[HookFailed]:
+        facts = {**facts_of(outcome), "when": when}
+        for command in commands:
             try:
                 run_hooks([command], facts, environ=self.environ, timeout=self.timeout)
             except HookFailed as failure:
-                failures.append(failure)
-        return failures
-
-    def _at_the_end(self, outcome: Outcome) -> Iterator[tuple[str, Command]]:
-        if outcome.status == "ok":
-            yield from (("after", command) for command in self.after)
-        elif outcome.status != "skipped":
-            yield from (("on_failure", command) for command in self.on_failure)
-        yield from (("finally", command) for command in self.lastly)
+                yield failure
 
 
 def facts_of(run: Started) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -83,14 +84,18 @@ def test_it_refuses_to_start_with_a_wrong_key(with_offsite: Program) -> None:
 
 
 def test_a_bucket_that_is_down_is_no_reason_not_to_start(with_offsite: Program, offsite: RcloneServer) -> None:
-    """Out of reach is not refused: the daemon starts, says so, and makes the local copy."""
+    """Out of reach is not refused: the daemon starts, says so once however many jobs, and makes the local copies."""
+    file = with_offsite.home / "ecm-agent.yaml"
+    configuration = json.loads(file.read_text())
+    configuration["jobs"]["other"] = configuration["jobs"]["default"]
+    file.write_text(json.dumps(configuration))
     offsite.kill()
     with running(with_offsite) as daemon:
-        assert daemon.until_said("run finished")["outcome"] == "partial"
+        assert daemon.until_said("run finished", times=2)["outcome"] == "partial"
         assert len(daemon.said("out of reach for now")) == 1
         daemon.until_said("run ended")
         assert stopped(daemon) == 0
-    assert len(named(with_offsite.backups)) == 1
+    assert len(named(with_offsite.backups)) == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -131,6 +136,23 @@ def test_a_run_that_outlasts_the_grace_is_abandoned(program: Program) -> None:
     write_configuration(program)
     assert program.run("run", "--once").code == 0
     assert len(named(program.backups)) == 1
+
+
+def test_an_abandoned_run_runs_its_last_hooks(program: Program) -> None:
+    """After the grace what is to happen whatever happens still happens; the run is on record, and made up for."""
+    begun, slow = program.home / "begun", ["/bin/sh", "-c", "touch begun; exec sleep 60"]
+    lastly = ["/bin/sh", "-c", "echo $ECM_AGENT_HOOK_WHEN $ECM_AGENT_HOOK_EXIT_CODE > told"]
+    write_configuration(program, job={"hooks": {"before": [slow], "finally": [lastly]}}, daemon={"grace": "1s"})
+    with running(program) as daemon:
+        daemon.until(begun.exists)
+        assert stopped(daemon) == 143
+        assert daemon.said("run finished")[0]["message"] == "Terminated."
+    assert (program.home / "told").read_text() == "finally 143\n"
+    (status,) = program.run("status", "--json").objects
+    assert (status["last_run"]["exit_code"], status["last_run"]["message"]) == (143, "Terminated.")
+    write_configuration(program)
+    with running(program) as daemon:
+        assert daemon.until_said("run finished")["outcome"] == "ok"
 
 
 def test_a_run_stuck_on_a_silent_server_is_abandoned(busy: Program, offsite: RcloneServer) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import builders
 import pytest
+from nightly import write_configuration
 from program import PASSWORD, until
 
 from ecm_agent import atomic
@@ -100,6 +101,25 @@ def test_an_interrupted_backup_leaves_nothing_half_done(
         assert all(is_whole(path.read_bytes()) for path in place.glob("*.ecm"))
     assert busy.run("backup").code == 0
     assert list((busy.state / "staging").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_backup_runs_its_last_hooks(program: Program, number: signal.Signals) -> None:
+    """What is to happen whatever happens, happens; where it goes wrong that is said before the word on the signal."""
+    begun, slow = program.home / "begun", ["/bin/sh", "-c", "touch begun; exec sleep 60"]
+    lastly = ["/bin/sh", "-c", "echo $ECM_AGENT_HOOK_EXIT_CODE > told; exit 9"]
+    write_configuration(program, job={"hooks": {"before": [slow], "finally": [lastly]}})
+    with program.started("backup") as process:
+        until(process, begun.exists)
+        process.send_signal(number)
+        _, err = process.communicate()
+    assert process.returncode == 128 + number
+    assert (program.home / "told").read_text() == f"{128 + number}\n"
+    first, last = err.splitlines()
+    assert first == "warning: job 'default': The hook /bin/sh ended with exit code 9."
+    assert last.endswith("nothing was left half-done.")
+    (status,) = program.run("status", "--json").objects
+    assert status["last_run"]["exit_code"] == 128 + number
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)

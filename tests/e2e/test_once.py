@@ -121,6 +121,35 @@ def test_a_missing_password_is_told_and_put_on_record(program: Program) -> None:
     assert program.run("run", "--once").code == 0
 
 
+def test_a_ping_whose_address_is_gone_stops_no_job(program: Program) -> None:
+    """Its own job runs without it and the log says so; others are untouched. By hand it is refused."""
+    gone = str(program.home / "gone")
+    job = {"schedule": "0 2 1 1 *"}
+    configuration = {"jobs": {"good": job, "other": {**job, "ping": {"file": gone}}}}
+    (program.home / "ecm-agent.yaml").write_text(json.dumps(configuration))
+    ended = program.run("run", "--once")
+    assert ended.code == 0
+    assert [(line["job"], line["level"]) for line in logged(ended)] == [
+        ("good", "info"),
+        ("other", "warning"),
+        ("other", "info"),
+    ]
+    assert gone in logged(ended)[1]["event"]
+    assert len(archives(program)) == 2
+    for refused in (program.run("backup", "other"), program.run("run")):
+        assert refused.code == 2
+        assert gone in refused.err
+
+
+def test_a_notification_that_cannot_be_had_stops_no_job(program: Program) -> None:
+    """Where the variable with the addresses is not set, the backup is made and the log has the reason."""
+    write_configuration(program, notify={"env": "NOT_SET"})
+    ended = program.run("run", "--once")
+    assert ended.code == 0
+    assert [line["event"] for line in logged(ended)] == ["The variable NOT_SET is not set.", "run finished"]
+    assert len(archives(program)) == 1
+
+
 def test_a_skipped_run_ends_with_75(program: Program) -> None:
     """A `before` command that ends with 75 puts the run off: exit 75, on record, and asked again the next time."""
     write_configuration(program, job={"hooks": {"before": [["/bin/sh", "-c", "exit 75"]]}})

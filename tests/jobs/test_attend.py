@@ -15,9 +15,11 @@ import spoiled
 from fakes import ManualClock, RecordingDestination, UnpluggedDestination
 from workplace import PASSWORD, held_elsewhere
 
-from ecm_agent.errors import EcmError, HookFailed, PasswordMissing, StoreUnreadable
+from ecm_agent.errors import HookFailed, LockHeld, PasswordMissing, StoreUnreadable
 from ecm_agent.jobs.attend import attend, refuse
 from ecm_agent.jobs.job import Job, Verification
+from ecm_agent.jobs.progress import Silent
+from ecm_agent.lock import held
 from ecm_agent.notification.apprise_urls import Recipients
 from ecm_agent.notification.around import Around
 from ecm_agent.notification.hooks import Hooks
@@ -160,15 +162,122 @@ def test_pings_that_are_not_heard_change_nothing(at: Workplace) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_job_another_process_works_on_is_skipped(at: Workplace, verb: Verb) -> None:
-    """Somebody else is at it: that is a skip with its reason on record, not a failure."""
-    job = at.job()
+def test_a_job_another_process_works_on_is_skipped(at: Workplace, web: Web, verb: Verb) -> None:
+    """Somebody else is at it: a skip with its reason on record, no failure, and no hook or ping comes between."""
+    job = surrounded(at, web)
     with held_elsewhere(job.lock):
         outcome = attend(job, verb, at.context(), at.audience)
+        with pytest.raises(LockHeld, match="nightly"):
+            raise at.audience.errors[0]
     assert (outcome.status, outcome.exit_code) == ("skipped", 11)
     (run,) = at.runs(verb)
     assert run.exit_code == 75
     assert "Another process" in run.message
+    assert at.memory.archives == {}
+    assert web.asked == []
+
+
+def test_who_is_told_of_every_run_is_told_of_one_that_another_process_kept_from_beginning(
+    at: Workplace, web: Web
+) -> None:
+    """A message disturbs nobody's work: the occasion "always" has it."""
+    urls = [Secret(web.address.replace("http://", "json://") + "/inbox")]
+    environ = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    told = Notices(Recipients(urls, environ=environ), at.state_dir, ["always"])
+    job = replace(at.job(), around=Around(notices=told))
+    with held_elsewhere(job.lock):
+        attend(job, "backup", at.context(), at.audience)
+    assert web.asked == ["POST /inbox"]
+
+
+def test_what_is_refused_while_another_process_is_at_it_disturbs_nothing(at: Workplace, web: Web) -> None:
+    """Not even a run that could not be begun runs the hooks that belong to somebody else's."""
+    job = surrounded(at, web)
+    with held_elsewhere(job.lock):
+        outcome = refuse(job, "backup", PasswordMissing("There is no password."), at.context(None), at.audience)
+    assert outcome.status == "skipped"
+    assert web.asked == []
+
+
+def test_every_hook_runs_under_the_lock_of_the_job(at: Workplace) -> None:
+    """From before the first hook until after the last no other process can work on the job; then the lock is free."""
+    job = at.job()
+    script = (
+        "import os, pathlib, sys\nfrom ecm_agent.errors import LockHeld\nfrom ecm_agent.lock import held\n"
+        "try:\n    with held(pathlib.Path(sys.argv[1]), 'the job'): pass\n"
+        "except LockHeld: pathlib.Path(sys.argv[2], os.environ['ECM_AGENT_HOOK_WHEN']).touch()"
+    )
+    command = [[sys.executable, "-c", script, str(job.lock), str(at.home)]]
+    hooks = Hooks(before=command, after=command, on_failure=command, lastly=command, environ=dict(os.environ))
+    for _ in range(2):
+        attend(replace(job, around=Around(hooks)), "backup", at.context(), at.audience)
+        at.store.path.unlink(missing_ok=True)
+    assert all((at.home / when).exists() for when in ("before", "after", "on_failure", "finally"))
+    with held(job.lock, "the job"):
+        pass
+
+
+class Interrupting(Silent):
+    """Has an exception come while the archive is written, as a signal's handler does."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def stage(self, title: str, records: int) -> None:
+        del title, records
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "Interrupted."),
+        (SystemExit(143), 143, "Terminated."),
+        (ZeroDivisionError(PASSWORD), 1, "An error that was not expected ended it (ZeroDivisionError)."),
+    ],
+    ids=["Ctrl-C", "SIGTERM", "a mistake"],
+)
+def test_what_cuts_a_run_short_is_a_failure_and_goes_on_its_way(
+    at: Workplace, web: Web, error: BaseException, code: int, message: str
+) -> None:
+    """On record, told by the hooks that follow a failure and by the ping, and then raised as what it is."""
+    at.progress = Interrupting(error)
+    with pytest.raises(type(error)) as caught:
+        attend(surrounded(at, web), "backup", at.context(), at.audience)
+    assert caught.value is error
+    assert web.asked == [*BEGIN, "GET /hook/on_failure", "GET /hook/finally", f"POST /ping/{code}"]
+    (run,) = at.runs("backup")
+    assert (run.exit_code, run.message) == (code, message)
+    (outcome,) = at.audience.outcomes
+    assert (outcome.status, outcome.exit_code, outcome.message) == ("failed", code, message)
+
+
+def test_what_a_signal_ended_is_made_up_for_at_once(at: Workplace) -> None:
+    """A run that was told to end is no failure to rest from, and an unfinished check is no check."""
+    daily = Schedule.parse("every 1d", timezone=ZoneInfo("UTC"))
+    job = replace(at.job(), schedule=daily, verification=Verification(daily, "decrypt", timedelta(days=30)))
+    for verb in ("backup", "verify"):
+        quiet, at.progress = at.progress, Interrupting(SystemExit(143))
+        with pytest.raises(SystemExit):
+            at.look(job)
+        at.progress = quiet
+        assert [(outcome.verb, outcome.status) for outcome in at.look(job)] == [(verb, "ok")]
+        at.clock.advance(timedelta(hours=25))
+        job = replace(job, schedule=None)
+
+
+def test_a_sending_that_a_signal_ended_is_made_up_for_at_once(at: Workplace) -> None:
+    """What waits to be sent does not wait for the rest that a sending which could not begin is given."""
+    place = UnpluggedDestination(at.memory)
+    job = at.job(place)
+    attend(job, "backup", at.context(), at.audience)
+    place.down = False
+    at.clock.advance(timedelta(minutes=10))
+    quiet, at.progress = at.progress, Interrupting(SystemExit(143))
+    with pytest.raises(SystemExit):
+        at.look(job)
+    at.progress = quiet
+    assert [(outcome.verb, outcome.status) for outcome in at.look(job)] == [("send", "ok")]
 
 
 def test_of_two_agents_at_once_one_works(at: Workplace) -> None:
@@ -210,14 +319,17 @@ def test_an_unusable_state_directory_is_an_outcome(at: Workplace, web: Web, verb
     at.state_dir.write_bytes(b"a file in its place")
     outcome = attend(surrounded(at, web), verb, at.context(), at.audience)
     assert outcome.status == "failed"
-    assert web.asked[-1] == f"POST /ping/{outcome.exit_code}"
+    assert web.asked == ["GET /hook/on_failure", "GET /hook/finally", f"POST /ping/{outcome.exit_code}"]
     assert at.audience.outcomes == [outcome]
+    (error,) = at.audience.errors
+    assert str(at.state_dir) in error.message
+    assert "state_dir" in error.hint
 
 
 @pytest.mark.parametrize("before", [7, 75])
 def test_a_hook_whose_end_cannot_be_recorded_is_an_outcome(at: Workplace, web: Web, before: int) -> None:
     """The full disk of the journal hides neither failure nor skip; that it was not recorded is heard of."""
-    at.state_dir.write_bytes(b"a file in its place")
+    (at.state_dir / "history.db").mkdir(parents=True)
     outcome = attend(surrounded(at, web, before=before), "backup", at.context(), at.audience)
     assert outcome.status == {7: "failed", 75: "skipped"}[before]
     assert "GET /hook/finally" in web.asked
@@ -313,14 +425,6 @@ def test_a_check_that_goes_well_does_not_ping(at: Workplace, web: Web) -> None:
     assert [asked for asked in web.asked if "ping" in asked] == []
 
 
-def test_what_is_no_error_of_ours_is_not_hidden(at: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mistake in the program is no outcome: it is raised as what it is."""
-    monkeypatch.setattr(type(at.store), "snapshot", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        attend(at.job(), "backup", at.context(), at.audience)
-    assert not issubclass(ZeroDivisionError, EcmError)
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_cannot_be_begun_is_a_failure_that_everybody_hears_of(at: Workplace, web: Web, verb: Verb) -> None:
     """Without so much as a password: failed with the reason, on record, told by the hooks for failures and the ping."""
@@ -332,3 +436,11 @@ def test_what_cannot_be_begun_is_a_failure_that_everybody_hears_of(at: Workplace
     assert web.asked[:2] == ["GET /hook/on_failure", "GET /hook/finally"]
     assert len(web.asked) == 3
     assert at.audience.outcomes == [outcome]
+
+
+def test_a_ping_that_could_not_be_had_is_heard_of(at: Workplace) -> None:
+    """The run is what it would have been; that its ping is missing is said beside it."""
+    lacking = "Could not use the file of a ping address."
+    outcome = attend(replace(at.job(), around=Around(lacking=[lacking])), "backup", at.context(), at.audience)
+    assert (outcome.status, outcome.exit_code) == ("ok", 0)
+    assert at.audience.problems == [lacking]

@@ -10,10 +10,10 @@ import pytest
 from fakes import FaultyDestination, MemoryDestination, UnpluggedDestination
 from hypothesis import given
 from hypothesis import strategies as st
-from workplace import archive, held_elsewhere
+from workplace import archive
 
 from ecm_agent.destination.base import Stored
-from ecm_agent.errors import DestinationRefused, DestinationUnavailable, LockHeld
+from ecm_agent.errors import DestinationRefused, DestinationUnavailable
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.check import check, share_of, turn
 from ecm_agent.jobs.verify import verify_stored
@@ -174,14 +174,6 @@ def test_others_archives_are_not_looked_at(at: Workplace) -> None:
 def test_nothing_to_check_is_well(at: Workplace) -> None:
     """An empty destination has nothing wrong with it that a check could find."""
     assert check(at.job(), at.context(), "drill", share=0.5).exit_code == 0
-
-
-def test_a_check_waits_for_nobody_unless_told_to(at: Workplace) -> None:
-    """While another process works on the job a check is refused, and not on record."""
-    job = at.job()
-    with held_elsewhere(job.lock), pytest.raises(LockHeld):
-        check(job, at.context(), "quick", share=1.0)
-    assert at.history.last_run("nightly", "verify") is None
 
 
 def test_a_failing_drill_is_on_record(at: Workplace) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from outcomes import outcome, started
@@ -15,6 +16,9 @@ from outcomes import outcome, started
 from ecm_agent.errors import HookFailed, Skipped
 from ecm_agent.notification import process
 from ecm_agent.notification.hooks import Hooks, facts_of, run_hooks
+
+if TYPE_CHECKING:
+    from ecm_agent.model.outcome import Status
 
 PASSWORD = "correct-horse"
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -197,3 +201,31 @@ def test_which_hooks_follow_a_run(tmp_path: Path, status: str, expected: str) ->
 def test_a_run_that_begins_has_no_end_yet() -> None:
     """`before` hooks are told what is known then."""
     assert facts_of(started()).keys() == {"job", "host", "verb", "started_at"}
+
+
+@pytest.mark.parametrize("status", ["ok", "failed"])
+def test_finally_is_run_although_the_commands_before_it_are_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: Status
+) -> None:
+    """A Ctrl-C during an `after` or `on_failure` command ends that, and what is to happen in any case happens."""
+    real = process.run
+
+    def interrupted(argv: list[str], **how: Any) -> tuple[int, bytes]:  # noqa: ANN401 (as it is called)
+        if argv == ["cut short"]:
+            raise KeyboardInterrupt
+        return real(argv, **how)
+
+    monkeypatch.setattr("ecm_agent.notification.hooks.run", interrupted)
+    cut = [["cut short"]]
+    hooks = Hooks(after=cut, on_failure=cut, lastly=[appends(tmp_path / "a")], environ=ENVIRON)
+    with pytest.raises(KeyboardInterrupt):
+        hooks.end(outcome(status))
+    assert (tmp_path / "a").read_text() == "finally "
+
+
+def test_the_longest_end_is_that_of_commands_that_will_not_end() -> None:
+    """Each of those after a failure may take its time and the five seconds until it is killed."""
+    command = [["sleep", "60"]]
+    hooks = Hooks(before=command, after=command, on_failure=command * 2, lastly=command, timeout=20.0)
+    assert hooks.longest_end == 3 * 25
+    assert Hooks().longest_end == 0
