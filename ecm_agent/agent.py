@@ -154,7 +154,9 @@ class Agent:
         if self._work is None:
             self._begin_what_is_due()
         elif not self._work.running():  # what is due now can wait a tick: a run that fails at once must not make a loop
-            self._journal.info("run ended", exit_code=self._work.exit_code())
+            code = self._work.exit_code()
+            # What a signal ended has told nobody, and has an exit code below 0.
+            (self._journal.error if code < 0 else self._journal.info)("run ended", exit_code=code)
             self._work = None
         self._supervisor.alive("running" if self._work else "waiting")
 

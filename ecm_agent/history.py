@@ -63,6 +63,10 @@ CREATE TABLE IF NOT EXISTS staged (
   archive TEXT NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL,
   bytes INTEGER NOT NULL, kin TEXT NOT NULL, key TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS begun (
+  job TEXT NOT NULL, verb TEXT NOT NULL, started_at TEXT NOT NULL,
+  PRIMARY KEY (job, verb)
+);
 PRAGMA user_version = 3;
 """,
 )
@@ -116,6 +120,19 @@ class History:
     def salt(self) -> bytes:
         """Give the random bytes that make this journal's fingerprints of passwords its own."""
         return bytes(self._run("SELECT salt FROM salt")[0][0])
+
+    def begin_run(self, job: str, verb: str, at: datetime) -> None:
+        """Remember that a run has begun, so that one that is killed does not go unnoticed."""
+        self._run("INSERT OR REPLACE INTO begun VALUES (?, ?, ?)", job, verb, at)
+
+    def end_run(self, job: str, verb: str) -> None:
+        """Remember that the run has ended, in whatever way."""
+        self._run("DELETE FROM begun WHERE job = ? AND verb = ?", job, verb)
+
+    def begun(self, job: str) -> dict[str, datetime]:
+        """Give when runs of a job began that have not ended, by verb: they are under way, or were killed."""
+        rows = self._run("SELECT verb, started_at FROM begun WHERE job = ?", job)
+        return {verb: datetime.fromisoformat(started_at) for verb, started_at in rows}
 
     def record_run(self, run: Run) -> None:
         """Remember how a run ended."""

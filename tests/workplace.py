@@ -16,7 +16,7 @@ from msgspec import convert, structs
 
 from ecm_agent.archive import fingerprint
 from ecm_agent.history import History
-from ecm_agent.jobs.attend import attend
+from ecm_agent.jobs.attend import perform
 from ecm_agent.jobs.due import record_missed, tasks
 from ecm_agent.jobs.job import Context, Job
 from ecm_agent.jobs.progress import Silent
@@ -139,7 +139,7 @@ class Workplace:
         context, outcomes = self.context(), []
         for task in tasks([job], context):
             record_missed(task, context)
-            outcomes.append(attend(job, task.verb, context, self.audience))
+            outcomes.append(perform(task, job, context, self.audience))
         return outcomes
 
     def pass_time(self, job: Job, until: datetime, tick: timedelta) -> list[Outcome]:

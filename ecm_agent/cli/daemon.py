@@ -55,7 +55,7 @@ def do_what_is_due(settings: "Settings", *, at_once: bool = False, wait: float =
     from dataclasses import replace
 
     from ecm_agent import wiring
-    from ecm_agent.jobs.attend import attend, refuse
+    from ecm_agent.jobs.attend import perform, refuse
     from ecm_agent.jobs.due import record_missed, tasks
     from ecm_agent.jobs.progress import Silent, Stopwatch
 
@@ -74,7 +74,7 @@ def do_what_is_due(settings: "Settings", *, at_once: bool = False, wait: float =
         record_missed(task, context)
         watch = Stopwatch(context.clock)
         surroundings = replace(context, progress=watch)
-        outcome = attend(jobs[task.job], task.verb, surroundings, _Log(watch), wait=wait)
+        outcome = perform(task, jobs[task.job], surroundings, _Log(watch), wait=wait)
         codes.append(outcome.exit_code)
     return codes
 

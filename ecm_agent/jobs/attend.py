@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from ecm_agent.notification.around import Around
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ecm_agent.jobs.due import Verb
+    from ecm_agent.jobs.due import Task, Verb
     from ecm_agent.jobs.job import Context, Job
 
 Result: TypeAlias = BackedUp | Checked | Sent
@@ -52,6 +52,13 @@ def attend(job: Job, verb: Verb, context: Context, audience: Audience, *, wait: 
     return attendance.under_lock(attendance.do, wait)
 
 
+def perform(task: Task, job: Job, context: Context, audience: Audience, *, wait: float = 0.0) -> Outcome:
+    """Do what is due for a job, as `attend` does; of a run that was killed, tell what it could not tell itself."""
+    if task.lost:
+        return refuse(job, task.verb, EcmError(f"{task.reason}."), context, audience)
+    return attend(job, task.verb, context, audience, wait=wait)
+
+
 def refuse(job: Job, verb: Verb, error: EcmError, context: Context, audience: Audience) -> Outcome:
     """Put on record that a thing cannot be begun, and tell everybody why, hooks and pings included.
 
@@ -81,7 +88,18 @@ class _Attendance:
             except EcmError as error:
                 self._audience.failed(self._job.name, error)
                 return self.end(self.failed(error))
+            return self._noted(act)
+
+    def _noted(self, act: Callable[[], Outcome]) -> Outcome:
+        """Act with a note in the journal: should it be left there, the process was killed."""
+        job, verb, history = self._job.name, self._verb, self._context.history
+        with suppress(EcmError):
+            history.begin_run(job, verb, self._context.clock.now())
+        try:
             return act()
+        finally:
+            with suppress(EcmError):
+                history.end_run(job, verb)
 
     def do(self) -> Outcome:
         try:

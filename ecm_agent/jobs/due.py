@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import nullcontext
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
+from ecm_agent.errors import LockHeld
 from ecm_agent.jobs.deliver import waiting_now
+from ecm_agent.lock import held
 from ecm_agent.model.journal import INTERRUPTED, TERMINATED, Pending, Run
 from ecm_agent.schedule import FIRST_RETRY, Due, Failure, due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from ecm_agent.jobs.job import Context, Job
     from ecm_agent.schedule import Schedule
 
 Verb: TypeAlias = Literal["backup", "send", "verify"]
 SKIPPED = 75
+_VERBS: tuple[Verb, ...] = ("backup", "send", "verify")
+_LOST = "The run that began at {:%Y-%m-%d %H:%M:%S} UTC ended without a word: killed, or the machine went down"
 
 
 class Task(Struct, frozen=True):
@@ -29,6 +33,8 @@ class Task(Struct, frozen=True):
     verb: Verb
     reason: str
     due: Due | None = None
+    lost: datetime | None = None
+    """When a run began that was killed: it is to be told of. The first time it is made up for at once."""
 
     def __str__(self) -> str:
         return f"{self.verb} of {self.job}: {self.reason}"
@@ -37,10 +43,11 @@ class Task(Struct, frozen=True):
 def tasks(jobs: Iterable[Job], context: Context, *, at_once: bool = False) -> list[Task]:
     """Give everything that is due, backups first: the newest memory is the most precious.
 
-    What failed or was skipped is given a rest, unless somebody asks for it `at_once`.
+    Before that comes what was killed, and is to be told of. What failed or was skipped is given a rest, unless somebody
+    asks for it `at_once`.
     """
     found = [task for job in jobs for task in _tasks_of(job, context, at_once=at_once)]
-    return sorted(found, key=lambda task: ("backup", "send", "verify").index(task.verb))
+    return sorted(found, key=lambda task: (task.lost is None, _VERBS.index(task.verb)))
 
 
 def record_missed(task: Task, context: Context) -> None:
@@ -63,6 +70,23 @@ def next_run(job: Job, context: Context) -> datetime | None:
 
 
 def _tasks_of(job: Job, context: Context, *, at_once: bool) -> list[Task]:
+    lost = _lost(job, context)
+    told = [Task(job.name, verb, _LOST.format(began), lost=began) for verb, began in lost.items()]
+    resting = set() if at_once else {verb for verb in lost if context.history.failures_since_success(job.name, verb)}
+    return [*told, *(task for task in _regular(job, context, at_once=at_once) if task.verb not in resting)]
+
+
+def _lost(job: Job, context: Context) -> dict[Verb, datetime]:
+    """Give the runs that were killed, and when they began: they have not ended, and no process is at the job."""
+    begun = context.history.begun(job.name)
+    try:
+        with held(job.lock, "") if begun else nullcontext():
+            return {verb: begun[verb] for verb in _VERBS if verb in begun}
+    except LockHeld:
+        return {}
+
+
+def _regular(job: Job, context: Context, *, at_once: bool) -> list[Task]:
     found = []
     if job.schedule and (backup := _backup_due(job, job.schedule, context, at_once=at_once)):
         found.append(Task(job.name, "backup", backup.reason, backup))

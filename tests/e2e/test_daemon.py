@@ -249,7 +249,9 @@ def test_a_kill_leaves_nothing_to_clear(busy: Program, moment: str) -> None:
     assert [one["name"] for one in listed] == [path.name for path in named(busy.backups)]
     assert all(is_whole(path) for path in named(busy.backups))
     with running(busy) as daemon:
-        assert daemon.until_said("run finished")["outcome"] == "ok"
+        assert daemon.until_said("run finished", times=2)["outcome"] == "ok"
+        told = daemon.said("run finished")[0]
+        assert (told["outcome"], "ended without a word" in told["message"]) == ("failed", True)
         daemon.until_said("run ended")
         assert stopped(daemon) == 0
     assert not unfinished(busy.backups)

@@ -12,6 +12,7 @@ from fakes import MemoryDestination, UnpluggedDestination
 from workplace import held_elsewhere
 
 from ecm_agent.history import History
+from ecm_agent.jobs.attend import perform
 from ecm_agent.jobs.backup import backup
 from ecm_agent.jobs.due import next_run, tasks
 from ecm_agent.jobs.job import Verification
@@ -105,6 +106,50 @@ def test_a_fortnight_powered_off_is_made_good_once_and_on_record(at: Workplace) 
     (skipped,) = skips(at)
     assert "13 slots" in skipped
     assert "2025-03-02 02:00" in skipped
+
+
+def killed(at: Workplace, job: Job) -> None:
+    """Leave what a process leaves that is killed while it backs up: its note that it has begun."""
+    at.history.begin_run(job.name, "backup", at.clock.now())
+
+
+def test_a_run_that_was_killed_is_told_of_and_made_up_for(at: Workplace) -> None:
+    """It could not say so itself. A machine that went down is the likeliest cause: the next look tries again."""
+    job, start = nightly(at), datetime(2025, 3, 1, 2, tzinfo=UTC)
+    after_a_success(at, job, start)
+    at.clock.jump(start + timedelta(days=1))
+    killed(at, job)
+    outcomes = at.pass_time(job, at.clock.now() + timedelta(minutes=10), TICK)
+    assert [(outcome.status, outcome.verb) for outcome in outcomes] == [("failed", "backup"), ("ok", "backup")]
+    assert "The run that began at 2025-03-02 02:00:00 UTC ended without a word" in outcomes[0].message
+    assert at.history.begun(job.name) == {}
+
+
+def test_a_run_that_is_killed_again_and_again_rests_ever_longer(at: Workplace) -> None:
+    """A store too large for the machine's memory must not be exported at every look."""
+    job, start = nightly(at), datetime(2025, 3, 1, 2, tzinfo=UTC)
+    after_a_success(at, job, start)
+    at.clock.jump(start + timedelta(days=1))
+    attempts = []
+    for _ in range(6 * 120):
+        at.clock.advance(TICK)
+        for task in tasks([job], at.context()):
+            if task.lost:
+                perform(task, job, at.context(), at.audience)
+            else:
+                attempts.append(at.clock.now())
+                killed(at, job)
+    assert 6 < len(attempts) < 12
+    assert attempts[-1] - attempts[-2] >= timedelta(hours=1)
+
+
+def test_a_run_that_is_under_way_was_not_killed(at: Workplace) -> None:
+    """While a process is at the job, that it has not ended says nothing; nor does a run that was asked for at once."""
+    job = nightly(at)
+    killed(at, job)
+    with held_elsewhere(job.lock):
+        assert [task.lost for task in tasks([job], at.context())] == [None]
+    assert [bool(task.lost) for task in tasks([job], at.context(), at_once=True)] == [True, False]
 
 
 def test_one_missed_slot_is_on_record_as_one(at: Workplace) -> None:
