@@ -12,6 +12,7 @@ from ecm_agent.store.inserting import place_for
 from ecm_agent.store.merging.rowset import RowSet
 from ecm_agent.store.merging.settling import RULES, Row
 from ecm_agent.store.reading import row_name
+from ecm_agent.store.row_numbers import FIRST_ROW_NUMBER, LAST_ROW_NUMBER, name_of_numbers
 from ecm_agent.store.schema import CHUNKS, EDGES, MEMBERSHIPS, VECTOR_CLOCKS, VECTORS
 from ecm_agent.store.writing import Rows, RowWriter, quoted
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.store.schema import Table
 
-_LAST_ROWID = 2**63 - 1
 _NONE: tuple[SqlValue, ...] = ()
 _CHUNK_OF = {EDGES: "source_chunk_id", MEMBERSHIPS: "chunk_id", VECTORS: "id"}
 
@@ -31,10 +31,11 @@ class Match(NamedTuple):
     """A row of the archive (`row`, all of it) and the store's row of the same record; `rowid=None` when it has none.
 
     `theirs` and `ours` are what the two say of the same columns: those that the archive speaks of. `project` is the
-    one the store's row belongs to.
+    one the store's row belongs to. `number` is the row number that the archive has for it, if any.
     """
 
     row: tuple[SqlValue, ...]
+    number: int | None
     rowid: int | None
     project: SqlValue = None
     theirs: tuple[SqlValue, ...] = _NONE
@@ -50,11 +51,17 @@ class Matcher:
         self.table = table
         self.rule = RULES[table]
         self.columns = columns_of(connection, table.name)
-        self.writer = RowWriter(table, self.columns, manifest)
+        numbered = name_of_numbers(connection, table.name) == table.row_number
+        self.writer = RowWriter(table, self.columns, manifest, numbered=numbered)
         self.matched = RowSet()
         """The store's rows that the archive has a record for."""
-        self.before = self.last_rowid()
-        """The last rowid there was; whatever is beyond it is new."""
+        self.first_new = self.last_rowid() + 1
+        """The rowid after the last there was, or the least there can be: what has it, or is beyond it, is new."""
+
+    @property
+    def was_empty(self) -> bool:
+        """Whether the table had no rows."""
+        return self.first_new == FIRST_ROW_NUMBER
 
     def said(self, rows: Rows) -> tuple[str, ...]:
         """Name the columns that the archive itself speaks of."""
@@ -67,25 +74,25 @@ class Matcher:
         speaks = [rows.columns.index(column) for column in said]
         everything = len(speaks) == len(rows.columns)
         sql = self._lookup(said, [rows.values[0][place] for place in keys])
-        for row in rows.values:
+        for row, number in rows.each():
             key = [row[place] for place in keys]
             found = self._connection.execute(sql, key).fetchone()
             if found is None:
-                yield Match(row, None)
+                yield Match(row, number, None)
                 continue
-            if found[0] > self.before or not self.matched.add(found[0]):
+            if found[0] >= self.first_new or not self.matched.add(found[0]):
                 name = ", ".join(map(row_name, key))
                 raise ArchiveInvalid(f"The archive holds two records for one: {self.table.name}, {name!r}.")
             theirs = row if everything else tuple(row[place] for place in speaks)
-            yield Match(row, found[0], found[1], theirs, found[2:])
+            yield Match(row, number, found[0], found[1], theirs, found[2:])
 
     def last_rowid(self) -> int:
-        """Give the highest rowid. Raises `StoreUnreadable` when there can be no higher one."""
-        sql = f"SELECT coalesce(max(rowid), 0) FROM main.{quoted(self.table.name)}"  # noqa: S608 (quoted)
-        last = int(self._connection.execute(sql).fetchone()[0]) if self.columns else 0
-        if last == _LAST_ROWID:
+        """Give the highest rowid; without rows, what is below the least. Raises `StoreUnreadable` if none is higher."""
+        sql = f"SELECT max(rowid) FROM main.{quoted(self.table.name)}"  # noqa: S608 (quoted)
+        last = self._connection.execute(sql).fetchone()[0] if self.columns else None
+        if last == LAST_ROW_NUMBER:
             raise StoreUnreadable(f"The store's table {self.table.name} has used up its row numbers.")
-        return last
+        return FIRST_ROW_NUMBER - 1 if last is None else int(last)
 
     def row_at(self, rowid: int) -> Row:
         """Read a row."""
