@@ -63,6 +63,11 @@ class Matcher:
         """Whether the table had no rows."""
         return self.first_new == FIRST_ROW_NUMBER
 
+    def check_room(self) -> None:
+        """Raise `StoreUnreadable` when there can be no row beyond those there are."""
+        if self.first_new > LAST_ROW_NUMBER:
+            raise StoreUnreadable(f"The store's table {self.table.name} has used up its row numbers.")
+
     def said(self, rows: Rows) -> tuple[str, ...]:
         """Name the columns that the archive itself speaks of."""
         return tuple(column for column in rows.columns if column not in rows.made_up)
@@ -87,11 +92,9 @@ class Matcher:
             yield Match(row, number, found[0], found[1], theirs, found[2:])
 
     def last_rowid(self) -> int:
-        """Give the highest rowid; without rows, what is below the least. Raises `StoreUnreadable` if none is higher."""
+        """Give the highest rowid; without rows, what is below the least there can be."""
         sql = f"SELECT max(rowid) FROM main.{quoted(self.table.name)}"  # noqa: S608 (quoted)
         last = self._connection.execute(sql).fetchone()[0] if self.columns else None
-        if last == LAST_ROW_NUMBER:
-            raise StoreUnreadable(f"The store's table {self.table.name} has used up its row numbers.")
         return FIRST_ROW_NUMBER - 1 if last is None else int(last)
 
     def row_at(self, rowid: int) -> Row:

@@ -60,6 +60,8 @@ class Merge:
         self._on_conflict = on_conflict
         matchers = {table: Matcher(connection, table, manifest) for table in TABLES}
         self._matchers = {table: matcher for table, matcher in matchers.items() if matcher.columns}
+        for matcher in self._matchers.values():
+            matcher.check_room()
         self._won: dict[tuple[Table, Side], RowSet] = {}
         self._made_up = RowSet()
         """New edges that the archive has no id for."""
