@@ -67,7 +67,7 @@ CREATE TRIGGER copying AFTER INSERT ON harbours BEGIN INSERT INTO notes (title) 
 _GAPS = """
 UPDATE chunks SET rowid = 3 * rowid - 10;
 UPDATE vectors SET rowid = rowid + 7;
-UPDATE edges SET rowid = 9223372036854775807 WHERE id = 'e3';
+UPDATE edges SET rowid = 9223372036854775807 WHERE id = 'e4';
 UPDATE invented_0 SET rowid = rowid - 3;
 UPDATE invented_6 SET rowid = 1000 WHERE rowid = 2;
 UPDATE harbours SET rowid = 5 WHERE id = 'holtenau';

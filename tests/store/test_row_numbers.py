@@ -11,7 +11,7 @@ from builders import CREATED, execute, query, row_numbers, rows_of, sqlite_store
 from vectors.generate import FOLDER, resealed
 
 from ecm_agent.archive import open_archive, write_archive
-from ecm_agent.errors import ArchiveInvalid
+from ecm_agent.errors import ArchiveInvalid, StoreUnreadable
 from ecm_agent.model.manifest import Selection
 from ecm_agent.store.base import Tally
 from ecm_agent.store.sqlite import SqliteStore
@@ -155,6 +155,19 @@ def test_a_merge_counts_every_new_row_whatever_its_number(tmp_path: Path) -> Non
     archive = opened(written(store))
     changes = new.merge(archive.manifest, archive.batches())
     assert changes.total("added") == sum(archive.manifest.counts().values())
+
+
+def test_a_table_whose_numbers_are_used_up_takes_no_new_rows(tmp_path: Path) -> None:
+    """Merged with what it knows already, nothing is to do; for what is new there is no number, and that is said."""
+    store = changed(tmp_path / "store.db", GAPS["the ends"] + f"; UPDATE chunks SET rowid = {GREATEST} WHERE id = 'c5'")
+    archive = opened(written(store))
+    assert compared(store, archive).none
+    assert store.merge(archive.manifest, archive.batches()).none
+    other = changed(tmp_path / "other.db", "UPDATE chunks SET id = 'c6' WHERE id = 'c5'")
+    before = store.path.read_bytes()
+    with pytest.raises(StoreUnreadable, match="chunks has used up its row numbers"):
+        merged(store, opened(written(other)))
+    assert store.path.read_bytes() == before
 
 
 def test_only_numbers_out_of_sequence_are_said(tmp_path: Path) -> None:

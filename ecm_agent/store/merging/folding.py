@@ -32,8 +32,8 @@ _ALIKE = "AND +o.edge_type = t.edge_type AND +o.reference_type IS t.reference_ty
 _BY_SOURCE = f"o.source_chunk_id = t.source_chunk_id AND +o.target_chunk_id = t.target_chunk_id {_ALIKE}"
 _BY_BOTH_ENDS = f"o.source_chunk_id = t.source_chunk_id AND o.target_chunk_id = t.target_chunk_id {_ALIKE}"
 _CANDIDATES = f"""
-SELECT t.rowid, {project_of(EDGES)} FROM main.edges t WHERE t.rowid >= ? AND EXISTS (
-  SELECT 1 FROM main.edges o WHERE {{alike}} AND +o.rowid < ? AND NOT ecm_agent_matched(o.rowid)
+SELECT t.rowid, {project_of(EDGES)} FROM main.edges t WHERE t.rowid > ? AND EXISTS (
+  SELECT 1 FROM main.edges o WHERE {{alike}} AND +o.rowid <= ? AND NOT ecm_agent_matched(o.rowid)
 ) ORDER BY t.rowid LIMIT {_PAGE}
 """  # noqa: S608 (all of it is ours)
 _GROUP = "SELECT o.rowid FROM main.edges t JOIN main.edges o ON {alike} WHERE t.rowid = ? ORDER BY o.id"
@@ -44,16 +44,18 @@ def fold(connection: sqlite3.Connection, edges: Matcher, made_up: RowSet) -> Ite
 
     An edge in `made_up` had no id of its own in the archive, so it leaves none behind.
     """
+    if edges.was_empty:
+        return
     connection.create_function("ecm_agent_matched", 1, edges.matched.__contains__)
     with _indexed(connection) as alike:
         candidates, group = _CANDIDATES.format(alike=alike), _GROUP.format(alike=alike)
-        following = edges.first_new
-        while page := connection.execute(candidates, (following, edges.first_new)).fetchall():
+        last = before = edges.first_new - 1
+        while page := connection.execute(candidates, (last, before)).fetchall():
             for rowid, project in page:
                 like_it = [found for (found,) in connection.execute(group, (rowid,))]
                 for ours, theirs in _pairs(edges, like_it):
                     yield project, _fold_into(connection, edges, ours, theirs, keep_id=theirs in made_up)
-            following = page[-1][0] + 1
+            last = page[-1][0]
 
 
 def _pairs(edges: Matcher, group: list[int]) -> list[tuple[int, int]]:

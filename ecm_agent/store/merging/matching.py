@@ -56,7 +56,10 @@ class Matcher:
         self.matched = RowSet()
         """The store's rows that the archive has a record for."""
         self.first_new = self.last_rowid() + 1
-        """The rowid after the last there was, or the least there can be: what has it, or is beyond it, is new."""
+        """The rowid after the last there was, or the least there can be: what has it, or is beyond it, is new.
+
+        It may be one beyond what SQLite has room for: it stands in statements as it is, and is never bound.
+        """
 
     @property
     def was_empty(self) -> bool:
@@ -116,15 +119,13 @@ class Matcher:
         return f"SELECT {select} FROM main.{quoted(self.table.name)} t WHERE {where}"  # noqa: S608 (quoted)
 
 
-def count_by_project(
-    connection: sqlite3.Connection, table: Table, condition: str, *values: SqlValue
-) -> Counter[SqlValue]:
+def count_by_project(connection: sqlite3.Connection, table: Table, condition: str) -> Counter[SqlValue]:
     """Count the rows `t` of a table for which a condition holds, by project.
 
     They are counted here: for a GROUP BY, SQLite would sort all of them, in memory.
     """
     sql = f"SELECT {project_of(table)} FROM main.{table.name} t WHERE {condition}"  # noqa: S608 (ours)
-    return Counter(project for (project,) in connection.execute(sql, values))
+    return Counter(project for (project,) in connection.execute(sql))
 
 
 def project_of(table: Table) -> str:

@@ -60,8 +60,6 @@ class Merge:
         self._on_conflict = on_conflict
         matchers = {table: Matcher(connection, table, manifest) for table in TABLES}
         self._matchers = {table: matcher for table, matcher in matchers.items() if matcher.columns}
-        for matcher in self._matchers.values():
-            matcher.check_room()
         self._won: dict[tuple[Table, Side], RowSet] = {}
         self._made_up = RowSet()
         """New edges that the archive has no id for."""
@@ -117,6 +115,7 @@ class Merge:
         if new and matcher.was_empty:  # all of them are
             insert(self._connection, matcher.table, [rows])
         elif new:
+            matcher.check_room()
             insert(self._connection, matcher.table, [rows._replace(values=new, numbers=None)])
             if matcher.table is EDGES and "id" in rows.made_up:
                 last = matcher.last_rowid()
@@ -175,7 +174,7 @@ class Merge:
                 self._count.name_dropped(Oddity(EDGES.name, row_name(moved.name), _NOWHERE))
 
     def _count_new(self, table: Table) -> None:
-        new = count_by_project(self._connection, table, "t.rowid >= ?", self._matchers[table].first_new)
+        new = count_by_project(self._connection, table, f"t.rowid >= {self._matchers[table].first_new}")
         for project, rows in new.items():
             self._changed = True
             self._count.add(table, project, "added", rows)
