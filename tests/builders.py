@@ -200,6 +200,23 @@ def _value(kind: bytes, value: bytes | float | None) -> Value:
     return kind.decode(), value.hex() if isinstance(value, float) else value
 
 
+def row_numbers(path: Path) -> dict[str, list[int]]:
+    """Read SQLite's own numbers of the rows of every ordinary table that has such, under whatever name, in order."""
+    listed = (
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT wr AND name NOT GLOB ?"
+    )
+    found = {}
+    with closing(sqlite3.connect(path)) as connection:
+        for (table,) in connection.execute(listed, ("sqlite_*",)).fetchall():
+            columns = connection.execute("SELECT lower(name) FROM pragma_table_xinfo(?)", (table,))
+            free = {"rowid", "oid", "_rowid_"}.difference(name for (name,) in columns)
+            if free:
+                number = min(free)
+                numbers = connection.execute(f"SELECT {number} FROM {quoted(table)} NOT INDEXED ORDER BY {number}")
+                found[table] = [row[0] for row in numbers]
+    return found
+
+
 def execute(path: Path, *statements: str) -> None:
     """Run SQL in a database file (made when it is not there), behind the program's back, and commit."""
     with closing(sqlite3.connect(path)) as connection:

@@ -64,12 +64,20 @@ INSERT INTO regions VALUES (1, 0, 1), (2, 3, 4);
 CREATE VIEW deep AS SELECT id FROM notes;
 CREATE TRIGGER copying AFTER INSERT ON harbours BEGIN INSERT INTO notes (title) VALUES ('copied'); END;
 """
+_GAPS = """
+UPDATE chunks SET rowid = 3 * rowid - 10;
+UPDATE vectors SET rowid = rowid + 7;
+UPDATE edges SET rowid = 9223372036854775807 WHERE id = 'e4';
+UPDATE invented_0 SET rowid = rowid - 3;
+UPDATE invented_6 SET rowid = 1000 WHERE rowid = 2;
+UPDATE harbours SET rowid = 5 WHERE id = 'holtenau';
+"""
 NOT_MADE = ["view deep", "virtual table regions", "trigger copying"]
 TABLES = 40
 
 
 def invented(path: Path) -> SqliteStore:
-    """Put a store there that holds `builders.memory()`, and forty ordinary tables besides."""
+    """Put a store there that holds `builders.memory()`, and forty ordinary tables besides, some with gaps."""
     store = sqlite_store(path)
     execute(path, _REFERRING, _SEARCHED)
     for number in range(TABLES - 4):
@@ -80,6 +88,6 @@ def invented(path: Path) -> SqliteStore:
         for at, values in enumerate(_VALUES):
             columns, given = ("a, b, c, d, k", f"{values}, {number + at}") if keyed else ("a, b, c, d", values)
             execute(path, f"INSERT INTO {name} ({columns}) VALUES ({given})")
-    execute(path, "DELETE FROM invented_9 WHERE k > 11", _FOREIGN)
+    execute(path, "DELETE FROM invented_9 WHERE k > 11", _GAPS, _FOREIGN)
     execute(path, "PRAGMA user_version = 17; PRAGMA application_id = -1161904947")
     return store

@@ -44,8 +44,9 @@ def key(record: AnyRecord) -> tuple[str, ...]:
 
 
 def said(record: AnyRecord) -> Said:
-    """Give what a record says; the members of a cluster are said by its memberships."""
-    return {name: value for name, value in asdict(record).items() if value is not UNSET and name != "member_chunk_ids"}
+    """Give what a record says; the members of a cluster are said by its memberships, and its row is numbered anew."""
+    unsaid = {"member_chunk_ids", "row_number"}
+    return {name: value for name, value in asdict(record).items() if value is not UNSET and name not in unsaid}
 
 
 def merged(ours: Iterable[AnyRecord], theirs: Iterable[AnyRecord], on_conflict: str = "ours") -> Merged:

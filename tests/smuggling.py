@@ -38,6 +38,9 @@ EXPRESSIONS = (
     '"smuggled',
     "/* smuggled */",
 )
+NUMBERS = (1, 0, -1, 2**63 - 1, 2**63, -(2**63) - 1, 2**70, 1.5, None, "smuggled", {"blob": ""})
+"""Row numbers, most of which cannot be those of a second row."""
+
 RESERVED = (
     "sqlite_master",
     "sqlite_smuggled",
@@ -135,6 +138,10 @@ def _row(document: Document) -> Any:  # noqa: ANN401 (any JSON)
     return next(row for row in document["rows"] if row["table"] == "notes")
 
 
+def _chunk(document: Document) -> Any:  # noqa: ANN401 (any JSON)
+    return document["chunks"][1]
+
+
 def _schema(document: Document) -> Any:  # noqa: ANN401 (any JSON)
     return document["metadata"]["schema"]
 
@@ -194,6 +201,8 @@ ATTEMPTS: dict[str, Callable[[Document], None]] = {
     "no number": _set(lambda it: _row(it)["values"], 0, {"real": "smuggled"}),
     "text as row number": _set(lambda it: _row(it)["values"], 0, "smuggled"),
     "short row": _set(_row, "values", [1]),
+    "row number of a row": _set(_row, "rowNumber", 7),
+    **{f"row number {number!r} of the second chunk": _set(_chunk, "rowNumber", number) for number in NUMBERS},
     "sequence": _set(_notes, "sequence", 2**70),
     "other announcement": _set(_notes, "rows", 7),
     "unannounced": _set(_row, "table", "chunks"),

@@ -43,6 +43,8 @@ class Record(Struct, kw_only=True, rename="camel", gc=False):
 
     section: ClassVar[str]
     columns: Columns | UnsetType = UNSET
+    row_number: int | UnsetType = UNSET
+    """SQLite's own number of the row, where no column gives it and it is not one more than that of the row before."""
 
 
 class Chunk(Record, rename="camel", gc=False):

@@ -160,7 +160,7 @@ class RecordRedactor:
 def _attributes(kind: RecordType) -> tuple[str, ...]:
     """Name the fields of a record that can carry text, or what texts can be guessed from."""
     numbers = {"embedding", "turn_indices", "weight", "distance", "link_count", "spawn_depth", "code_block_count"}
-    numbers |= {"tool_use_count", "approx_tokens"}
+    numbers |= {"tool_use_count", "approx_tokens", "row_number"}
     return tuple(field.name for field in fields(kind) if field.name not in numbers)
 
 

@@ -57,7 +57,8 @@ OnConflict: TypeAlias = Literal["ours", "theirs", "fail"]
 Fate: TypeAlias = Literal["added", "updated", "skipped", "folded", "conflicts", "dropped", "removed"]
 """What becomes of a record of the archive; every one has exactly one fate.
 
-added: the store had none like it. updated: the store's became what both know. skipped: the store knew as much or more.
+added: the store had none like it. updated: the store's became what both know; in a replacement, it may be that only its
+row number changes. skipped: the store knew as much or more.
 folded: an edge that the store has under another id became one with it. conflicts: both have it, and differ, and nothing
 tells which is later. dropped: it refers to a record that is nowhere. removed is what becomes of a record of the store
 that a replacement does not find in the archive.

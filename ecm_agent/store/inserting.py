@@ -17,17 +17,26 @@ if TYPE_CHECKING:
 
 
 class Place(Protocol):
-    """A table, of whatever kind; `key` chooses, of the columns there are, the one that names a row in messages."""
+    """A table, of whatever kind; `key` chooses, of the columns there are, the one that names a row in messages.
+
+    `row_number` is the name by which SQLite's own number of a row can be had.
+    """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def row_number(self) -> str: ...
 
     def key(self, columns: Sequence[str]) -> str: ...
 
 
 def insert(connection: sqlite3.Connection, table: Place, groups: Iterable[Rows]) -> None:
-    """Insert rows, one after the other. Raises `ArchiveInvalid` that names the first one that cannot be."""
-    for rows in groups:
+    """Insert rows, one after the other, under their numbers where they have some.
+
+    Raises `ArchiveInvalid` that names the first one that cannot be.
+    """
+    for rows in (group.numbered(table.row_number) for group in groups):
         waiting = iter(rows.values)
         try:
             connection.executemany(insertion(table, rows.columns, rows.values[0]), waiting)

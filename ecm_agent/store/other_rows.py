@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ecm_agent.model.records import TableRow
 from ecm_agent.model.schema import MEMORY_TABLES, FullText
-from ecm_agent.store.cells import BrokenText, SqlValue, from_cell
+from ecm_agent.store.cells import BrokenText, from_cell
 from ecm_agent.store.connection import columns_of
 from ecm_agent.store.describing import describe
 from ecm_agent.store.making import Making
 from ecm_agent.store.other_tables import declared_references, leads_nowhere
+from ecm_agent.store.row_numbers import NAMES, RowNumbers, name_of_numbers
 from ecm_agent.store.schema import VECTORS
 from ecm_agent.store.tokens import folded, quoted
 from ecm_agent.store.writing import Rows
@@ -71,19 +72,22 @@ class OtherRows:
         self.tables = {
             table.name: _other(table, schema) for table in schema.writable if table.name not in MEMORY_TABLES
         }
+        self._numbers = {name: RowNumbers(name) for name in self.tables if name_of_numbers(connection, name)}
         self.no_place: Counter[str] = Counter()
         """Rows, and values that are not NULL, that the store has no place for, by `table` or `table.column`."""
 
     def placed(self, batch: Batch) -> Iterator[tuple[OtherTable, Rows]]:
         """Give rows with the table they belong in."""
         rows = [record for record in batch if isinstance(record, TableRow)]
-        for name, records in groupby(rows, key=lambda row: row.table):
+        for name, group in groupby(rows, key=lambda row: row.table):
+            records = list(group)
             values = [tuple(map(from_cell, record.values)) for record in records]
             if name not in self.tables:
                 self.no_place[name] += len(values)
                 continue
             table = self.tables[name]
-            for given in _alike(self._given[name], values):
+            numbers = self._numbers[name].of(records) if name in self._numbers else None
+            for given in _alike(Rows(self._given[name], values, frozenset(), numbers)):
                 if placed := self._placed(table, given):
                     yield table, placed
 
@@ -98,7 +102,7 @@ class OtherRows:
         if not places:
             return None
         values = [tuple(row[place] for place in places) for row in rows.values]
-        return Rows(tuple(rows.columns[place] for place in places), values, frozenset())
+        return rows._replace(columns=tuple(rows.columns[place] for place in places), values=values)
 
 
 def make_missing(connection: sqlite3.Connection, manifest: Manifest, version: int | None) -> None:
@@ -166,16 +170,18 @@ def _other(table: Table | FullText, schema: Schema) -> OtherTable:
         return OtherTable(table.name, columns, ("rowid",), virtual=True)
     # Under a name that a column has, SQLite's own row numbers cannot be had.
     taken = {folded(column.name) for column in table.columns}
-    free = (name for name in ("rowid", "_rowid_", "oid") if name not in taken and not table.without_rowid)
+    free = (name for name in NAMES if name not in taken and not table.without_rowid)
     key = tuple(part.column for part in table.primary_key if part.column)
     declared = list(declared_references(table, schema))
     referring = frozenset(column for mine, _, _ in declared for column in mine)
     return OtherTable(table.name, columns, key, next(free, ""), tuple(leads_nowhere(declared)), referring)
 
 
-def _alike(columns: tuple[str, ...], values: list[tuple[SqlValue, ...]]) -> Iterator[Rows]:
+def _alike(rows: Rows) -> Iterator[Rows]:
     """Part rows so that one with a value that is not UTF-8 is alone (see `inserting.place_for`)."""
-    for broken, group in groupby(values, key=lambda row: any(isinstance(value, BrokenText) for value in row)):
-        rows = list(group)
-        for part in ([row] for row in rows) if broken else (rows,):
-            yield Rows(columns, part, frozenset())
+    start = 0
+    for broken, group in groupby(rows.values, key=lambda row: any(isinstance(value, BrokenText) for value in row)):
+        for part in ([row] for row in group) if broken else (list(group),):
+            end = start + len(part)
+            yield rows._replace(values=part, numbers=rows.numbers and rows.numbers[start:end])
+            start = end

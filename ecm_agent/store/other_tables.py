@@ -16,6 +16,7 @@ from ecm_agent.store.base import Oddity
 from ecm_agent.store.cells import lenient_text, to_cell
 from ecm_agent.store.describing import describe
 from ecm_agent.store.reading import row_name
+from ecm_agent.store.row_numbers import name_of_numbers, say_numbers
 from ecm_agent.store.schema import CHUNKS
 from ecm_agent.store.tokens import folded, quoted
 
@@ -44,11 +45,12 @@ Reference: TypeAlias = tuple[list[str], str, list[str]]
 
 
 class _Part(NamedTuple):
-    """The rows of a table that belong to an export."""
+    """The rows of a table that belong to an export; `number` is a name for their numbers, as in `row_numbers`."""
 
     table: Table | FullText
     where: str
     rows: int
+    number: str
 
 
 class OtherTables:
@@ -90,9 +92,13 @@ class OtherTables:
     def batches(self, note: Callable[[list[Oddity], int], object]) -> Iterator[list[TableRow]]:
         """Give the rows, table by table, in the order they are stored in; `note` is told of odd ones."""
         for part in self._parts:
+            following = 1
             for rows in self._pages(part):
                 oddities: list[Oddity] = []
-                yield [_record(part.table, row, oddities) for row in rows]
+                batch = [_record(part.table, row, oddities) for row in rows]
+                if part.number:
+                    following = say_numbers(batch, rows, following)
+                yield batch
                 note(oddities, len(oddities))
 
     def _pages(self, part: _Part) -> Iterator[list[tuple[SqlValue, ...]]]:
@@ -116,7 +122,7 @@ class OtherTables:
             where = self._condition(table)
             rows = self._count(table.name, where or "1")
             if where is not None:
-                yield _Part(table, where, rows)
+                yield _Part(table, where, rows, name_of_numbers(self._connection, table.name))
             elif rows:
                 self.left_out[table.name] = rows
         for one in self._schema.foreign:
@@ -207,10 +213,12 @@ def _project_column(table: Table) -> str | None:
 
 
 def _select(part: _Part) -> str:
+    """Give the query for the rows of a table; what follows the values of a row is its number, or NULL."""
     columns = ", ".join(f"t.{quoted(column)}" for column in part.table.valued)
+    number, order = (f"t.{part.number}", f" ORDER BY t.{part.number}") if part.number else ("NULL", "")
     # An index that covers all columns would give another order than that of the table.
     scan = "NOT INDEXED " if isinstance(part.table, Table) else ""
-    return f"SELECT {columns} FROM main.{quoted(part.table.name)} t {scan}WHERE {part.where}"  # noqa: S608 (quoted)
+    return f"SELECT {columns}, {number} FROM main.{quoted(part.table.name)} t {scan}WHERE {part.where}{order}"  # noqa: S608 (quoted)
 
 
 def name_of(table: Table | FullText, row: Sequence[SqlValue]) -> str:
@@ -222,6 +230,7 @@ def name_of(table: Table | FullText, row: Sequence[SqlValue]) -> str:
 
 def _record(table: Table | FullText, row: tuple[SqlValue, ...], oddities: list[Oddity]) -> TableRow:
     values: list[Cell] = list(map(to_cell, row))
+    values.pop()  # the row number
     odd = [
         column
         for column, cell in zip(table.valued, values, strict=True)

@@ -19,6 +19,7 @@ from ecm_agent.store.generations import generation_of
 from ecm_agent.store.inserting import insert
 from ecm_agent.store.other_rows import OtherRows
 from ecm_agent.store.other_tables import leads_nowhere, name_of, references
+from ecm_agent.store.row_numbers import name_of_numbers
 from ecm_agent.store.schema import TABLES, VECTORS
 from ecm_agent.store.snapshot import schema_version
 from ecm_agent.store.tokens import quoted
@@ -80,7 +81,9 @@ def _fill(connection: sqlite3.Connection, manifest: Manifest, batches: Iterable[
             continue
         table = tables[kind]
         if kind not in writers:
-            writers[kind] = RowWriter(table, _ready_columns(connection, table), manifest)
+            columns = _ready_columns(connection, table)
+            numbered = name_of_numbers(connection, table.name) == table.row_number
+            writers[kind] = RowWriter(table, columns, manifest, numbered=numbered)
         if not columns_of(connection, table.name):
             no_place[table.name] += len(batch)
             continue

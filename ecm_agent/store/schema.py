@@ -60,6 +60,7 @@ class Table:
     record: RecordType
     fields: tuple[Field, ...]
     required: bool = True
+    row_number: str = "rowid"
 
     @property
     def section(self) -> str:

@@ -17,6 +17,7 @@ from ecm_agent.store.dangling import all_found
 from ecm_agent.store.other_tables import OtherTables
 from ecm_agent.store.pages import pages
 from ecm_agent.store.reading import RowReader, row_name
+from ecm_agent.store.row_numbers import name_of_numbers, say_numbers
 from ecm_agent.store.schema import CHUNKS, CLUSTERS, EDGES, MEMBERSHIPS, TABLES, VECTOR_CLOCKS, VECTORS
 from ecm_agent.store.writing import quoted
 
@@ -94,9 +95,13 @@ class SqliteSnapshot:
     def _batches_of(self, table: Table) -> Iterator[Batch]:
         reader = RowReader(table, self._columns[table])
         values = ", ".join(self._expression(table, column) for column in reader.selected)
+        numbered = name_of_numbers(self._connection, table.name) == table.row_number
+        following = 1
         for rows in pages(self._connection, f"{values}, t.rowid FROM main.{table.name} t", self._wanted(table)):
             batch, oddities = reader.read(rows)
             self._note(oddities, len(oddities))
+            if numbered:
+                following = say_numbers(batch, rows, following)
             yield batch
 
     def _note(self, oddities: list[Oddity], odd_rows: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import uuid
 from collections import Counter
+from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,7 @@ from msgspec import UNSET
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.model.records import Chunk, Edge, Vector
 from ecm_agent.store.cells import SqlValue, from_cell
+from ecm_agent.store.row_numbers import RowNumbers
 from ecm_agent.store.schema import MEMBERSHIPS, Kind
 
 if TYPE_CHECKING:
@@ -21,22 +23,42 @@ if TYPE_CHECKING:
 
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.model.records import Batch
+    from ecm_agent.store.row_numbers import Numbers
     from ecm_agent.store.schema import Field, Table
 
 
 class Rows(NamedTuple):
-    """Rows of one table that have the same columns; some of those columns may be made up, not said by the archive."""
+    """Rows of one table that have the same columns; some of those columns may be made up, not said by the archive.
+
+    `numbers` are SQLite's own of these rows; `None` where the archive does not say them, or the table has no place for
+    them.
+    """
 
     columns: tuple[str, ...]
     values: list[tuple[SqlValue, ...]]
     made_up: frozenset[str]
+    numbers: Numbers | None = None
+
+    def each(self) -> Iterator[tuple[tuple[SqlValue, ...], int | None]]:
+        """Give the rows, each with its number."""
+        return zip(self.values, self.numbers or repeat(None), strict=False)
+
+    def numbered(self, name: str) -> Rows:
+        """Give the rows with their numbers as values of a last column, where SQLite would give them others."""
+        if not isinstance(self.numbers, list):
+            return self
+        values = [(*row, number) for row, number in zip(self.values, self.numbers, strict=True)]
+        return self._replace(columns=(*self.columns, name), values=values)
 
 
 class RowWriter:
     """Turns records of one kind into rows for a table with the given columns."""
 
-    def __init__(self, table: Table, columns: Sequence[str], manifest: Manifest) -> None:
+    def __init__(self, table: Table, columns: Sequence[str], manifest: Manifest, *, numbered: bool = False) -> None:
+        """`numbered` says whether the table's rows have numbers that no column gives."""
         self._table = table
+        # The formats of the memory programs have no word for row numbers.
+        self._numbers = RowNumbers(table.name) if numbered and not manifest.original else None
         self._columns = set(columns)
         self._manifest = manifest
         self._written = 0
@@ -48,11 +70,13 @@ class RowWriter:
 
     def rows(self, batch: Batch) -> Iterator[Rows]:
         """Give the rows of a batch, in the order of its records."""
+        numbers = self._numbers.of(batch) if self._numbers else None
         if all(record.columns is UNSET for record in batch) and (rows := self._by_column(batch)):
-            yield rows
+            yield rows._replace(numbers=numbers)
         else:
-            for number, record in enumerate(batch):
-                yield self._row(record, self._written + number)
+            for place, record in enumerate(batch):
+                row = self._row(record, self._written + place)
+                yield row._replace(numbers=numbers and numbers[place : place + 1])
         self._written += len(batch)
 
     def _by_column(self, batch: Batch) -> Rows | None:

@@ -44,18 +44,23 @@ CELLS = st.none() | INTEGERS | FLOATS | TEXTS | EXACT
 
 def _values(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:
     """Give the values a field of a record can take, by its type."""
+    values: st.SearchStrategy[Any]
     match kind:
         case msgspec.inspect.UnionType(types=types):
-            return st.one_of([_values(one) for one in types])
+            values = st.one_of([_values(one) for one in types])
         case msgspec.inspect.ListType(item_type=item):
-            return st.lists(_values(item), max_size=3)
-        case msgspec.inspect.DictType(key_type=key, value_type=value):
-            return st.dictionaries(_values(key), _values(value), max_size=3)
-        case msgspec.inspect.LiteralType(values=values):
-            return st.sampled_from(values)
+            values = st.lists(_values(item), max_size=3)
+        case msgspec.inspect.DictType(key_type=key, value_type=item):
+            values = st.dictionaries(_values(key), _values(item), max_size=3)
+        case msgspec.inspect.LiteralType(values=words):
+            values = st.sampled_from(words)
+        case msgspec.inspect.IntType(ge=int(least), le=int(most)):
+            values = st.integers(least, most)
         case msgspec.inspect.StructType(cls=struct):
-            return EXACT if struct is Exact else structs(struct)
-    return _PLAIN[type(kind)]
+            values = EXACT if struct is Exact else structs(struct)
+        case _:
+            values = _PLAIN[type(kind)]
+    return values
 
 
 _PLAIN: dict[type, st.SearchStrategy[Any]] = {

@@ -129,6 +129,12 @@ function checkRows(schema, rows) {
   if (Object.values(left).some((count) => count !== 0)) throw invalid();
 }
 
+// One more than the number of the record before it in its table, where a record does not say it.
+function rowNumbers(records) {
+  const last = {};
+  return records.map(({ table = "", rowNumber }) => (last[table] = rowNumber ?? (last[table] ?? 0) + 1));
+}
+
 function floats(embedding) {
   if (Array.isArray(embedding)) return embedding;
   const bytes = Buffer.from(embedding, "base64");
@@ -151,6 +157,7 @@ function read(path, password) {
     memberships: found.memberships.map((member) => [member.chunkId, member.clusterId, member.distance]),
     vectors: found.vectors.map((vector) => [vector.chunkId, floats(vector.embedding)]),
     rows: found.rows.map((row) => [row.table, row.values.length]),
+    rowNumbers: Object.fromEntries(Object.entries(found).map(([name, records]) => [name, rowNumbers(records)])),
     digestsChecked: checkedDigests(document, bytes),
   };
 }

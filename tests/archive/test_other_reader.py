@@ -18,6 +18,7 @@ from vectors.tables import ROWS, SCHEMA
 
 from ecm_agent.archive import Compression, Seal, open_archive, write_archive
 from ecm_agent.secret import Secret
+from ecm_agent.store.row_numbers import RowNumbers
 
 if TYPE_CHECKING:
     from ecm_agent.archive import Archive
@@ -50,6 +51,13 @@ def floats(embedding: bytes | list[float]) -> list[float]:
     return embedding if isinstance(embedding, list) else list(struct.unpack(f"<{len(embedding) // 4}f", embedding))
 
 
+def row_numbers(records: list[Any]) -> list[int]:
+    tables: dict[str, RowNumbers] = {}
+    names = [getattr(record, "table", record.section) for record in records]
+    pairs = zip(names, records, strict=True)
+    return [number for name, one in pairs for number in tables.setdefault(name, RowNumbers(name)).of([one])]
+
+
 def assert_same(theirs: dict[str, Any], archive: Archive) -> None:
     ours = read_by_us(archive)
     assert theirs["created"] == archive.manifest.created == CREATED
@@ -60,6 +68,7 @@ def assert_same(theirs: dict[str, Any], archive: Archive) -> None:
     assert theirs["clusters"] == [cluster.id for cluster in ours["clusters"]]
     assert theirs["memberships"] == [[one.chunk_id, one.cluster_id, one.distance] for one in ours["memberships"]]
     assert theirs["vectors"] == [[vector.chunk_id, floats(vector.embedding)] for vector in ours["vectors"]]
+    assert theirs["rowNumbers"] == {section: row_numbers(records) for section, records in ours.items()}
     assert theirs["rows"] == [[row.table, len(row.values)] for row in ours["rows"]]
 
 

@@ -20,7 +20,7 @@ from builders import (
     vector,
     vector_clock,
 )
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from ecm_agent.errors import ArchiveInvalid, EcmError, MergeConflicts, StoreUnreadable, UsageError
 from ecm_agent.model.manifest import Selection
@@ -57,6 +57,11 @@ def found(name: str, *exemplars: str) -> Cluster:
 def others(records: Iterable[AnyRecord]) -> list[AnyRecord]:
     """Give all that a re-clustering leaves alone."""
     return [record for record in records if not isinstance(record, Cluster | Membership)]
+
+
+def numberless(records: Iterable[AnyRecord]) -> list[AnyRecord]:
+    """Give records without their row numbers, which not every store has."""
+    return [structs.replace(record, row_number=UNSET) for record in records]
 
 
 class Interruption(BaseException):
@@ -340,7 +345,7 @@ class StoreContract:
             [[structs.replace(found("k1", "c1", "c2"), name="not this"), found("new", "c4")]], MEMBERS
         )
         assert done == Reclustered(updated=1, added=1, removed=2, memberships=3, without_chunk=0)
-        after = contents(filled)
+        after = numberless(contents(filled))
         kept, new = (record for record in after if isinstance(record, Cluster))
         assert kept == structs.replace(
             cluster("k1"),
@@ -356,7 +361,7 @@ class StoreContract:
     def test_what_a_cluster_does_not_say_stays(self, filled: MemoryStore) -> None:
         """A cluster given without centroid, exemplars and hash keeps those it has."""
         filled.recluster([[Cluster(id="k1", name=None, description=None)]], [[membership("c1", "k1")]])
-        (kept,) = (record for record in contents(filled) if isinstance(record, Cluster))
+        (kept,) = (record for record in numberless(contents(filled)) if isinstance(record, Cluster))
         assert kept == cluster("k1", ["c1"], ["c1"])
 
     def test_a_member_that_has_gone_is_left_out(self, filled: MemoryStore) -> None:
@@ -452,7 +457,7 @@ class StoreContract:
 
     def test_a_comparison_says_what_a_replacement_would_change(self, filled: MemoryStore) -> None:
         """What would come, change, stay and go is counted, and nothing is changed."""
-        changes = filled.compare(manifest_of([]), [[chunk("c1"), chunk("c3", content="other"), chunk("n1")]])
+        changes = filled.compare(manifest_of([]), [[chunk("c3", content="other"), chunk("c1"), chunk("n1")]])
         counts = {fate: changes.total(fate, "chunks") for fate in ("added", "updated", "skipped", "removed")}
         assert counts == {"added": 1, "updated": 1, "skipped": 1, "removed": 3}
         assert changes.total("removed", "edges") == 4

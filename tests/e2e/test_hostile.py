@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from program import Program
 
 
+ROW_NUMBER = "row number 1 of the second chunk"
+
+
 def archive(folder: Path, attempt: str, place: Path) -> str:
     document = honest(folder / "honest.db")
     ATTEMPTS[attempt](document)
@@ -22,7 +25,7 @@ def archive(folder: Path, attempt: str, place: Path) -> str:
     return str(place)
 
 
-@pytest.mark.parametrize("attempt", ["long version", "short row", "large number"])
+@pytest.mark.parametrize("attempt", ["long version", "short row", "large number", ROW_NUMBER])
 def test_an_archive_that_does_not_fit_what_it_says_is_refused(attempt: str, bare: Program, tmp_path: Path) -> None:
     """Exit code 13, one line that says why, and no store: not even the beginning of one."""
     ended = bare.run("import", archive(tmp_path, attempt, bare.home / "some.json"))
@@ -42,9 +45,11 @@ def test_what_is_smuggled_in_is_a_name_or_nothing(attempt: str, bare: Program, t
     assert len(rows_of(bare.store)["chunks"]) == 5
 
 
-def test_an_existing_memory_is_left_as_it_is(program: Program, tmp_path: Path) -> None:
+@pytest.mark.parametrize("attempt", ["large number", ROW_NUMBER])
+@pytest.mark.parametrize("how", [["--merge"], [], ["--dry-run"]])
+def test_an_existing_memory_is_left_as_it_is(how: list[str], attempt: str, program: Program, tmp_path: Path) -> None:
     """What is refused half-way has changed nothing."""
-    file = archive(tmp_path, "large number", program.home / "some.json")
+    file = archive(tmp_path, attempt, program.home / "some.json")
     before = program.store.read_bytes()
-    assert program.run("import", "--merge", file).code == 13
+    assert program.run("import", *how, file).code == 13
     assert program.store.read_bytes() == before

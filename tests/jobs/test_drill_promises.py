@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import builders
 import pytest
@@ -21,6 +21,7 @@ from ecm_agent.jobs.drill import drill, drill_file
 from ecm_agent.jobs.locate import Located, all_of
 from ecm_agent.jobs.safety import Safety
 from ecm_agent.secret import Secret
+from ecm_agent.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from workplace import Workplace
 
     from ecm_agent.model.records import Batch
+    from ecm_agent.store.base import Replaced
 
 WORD = PASSWORD.utf8().decode()
 SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -153,6 +155,28 @@ def test_a_safety_archive_that_keeps_what_leads_nowhere_is_declined(at: Workplac
         drill_file(path, file, at.store, at.state_dir, at.context())
     assert not isinstance(caught.value, ArchiveInvalid)
     assert nothing_left(at)
+
+
+@pytest.mark.parametrize("table", ["chunks", "harbours"])
+def test_another_row_number_is_caught(at: Workplace, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that came back under another number than it had is not the same, whatever it holds."""
+    builders.execute(
+        at.store.path, "CREATE TABLE harbours (name TEXT); INSERT INTO harbours VALUES ('kiel'), ('holtenau')"
+    )
+    builders.execute(at.store.path, f"UPDATE {table} SET rowid = rowid + 10")
+    located, _ = in_directory(at)
+    assert drill(at.job(), located, at.context()).warnings == []
+    replace_all = SqliteStore.replace
+
+    def renumbering(store: SqliteStore, *arguments: Any, **options: Any) -> Replaced:  # noqa: ANN401 (whatever it takes)
+        replaced = replace_all(store, *arguments, **options)
+        builders.execute(store.path, f"UPDATE {table} SET rowid = 99 WHERE rowid = (SELECT max(rowid) FROM {table})")
+        return replaced
+
+    monkeypatch.setattr(SqliteStore, "replace", renumbering)
+    section = "rows" if table == "harbours" else table
+    with pytest.raises(ArchiveInvalid, match=f"its {section} differ"):
+        drill(at.job(), located, at.context())
 
 
 def test_odd_vectors_and_clocks_are_no_fault(at: Workplace) -> None:

@@ -172,3 +172,11 @@ def test_what_is_counted_is_what_is_given(tmp_path: Path) -> None:
     said = document(exported(PlantedStore(tmp_path / "memory.db", later=False).store, ("secrets",)))
     assert said["metadata"]["redacted"] == ["secrets"]
     assert said["metadata"]["redactions"] == {"secrets": json.dumps(said).count("[REDACTED_SECRET]")}
+
+
+def test_row_numbers_are_no_secret(at: Workplace) -> None:
+    """What is left of a row stands where it stood: a redacted archive says its number as any other does."""
+    builders.execute(at.store.path, "UPDATE chunks SET rowid = 3 * rowid + 20; UPDATE edges SET rowid = -rowid")
+    store = imported(exported(at.store, ALL), at.home / "shared.db", later=False)
+    numbers, before = builders.row_numbers(store.path), builders.row_numbers(at.store.path)
+    assert (numbers["chunks"], numbers["edges"]) == (before["chunks"], before["edges"])

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import Trip, contents, execute, fill, memory, rows_of, through_archive
+from builders import Trip, contents, execute, fill, memory, row_numbers, rows_of, through_archive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -187,11 +187,12 @@ class Course:
     target: SqliteStore
 
     def run(self) -> Trip:
-        """Go from the one to the other through an archive, and compare all they hold."""
+        """Go from the one to the other through an archive, and compare all they hold, row numbers included."""
         before = rows_of(self.source.path)
         trip = through_archive(self.source, self.target, self.source.path.with_suffix(".json"))
         assert rows_of(self.target.path) == before
         assert rows_of(self.source.path) == before
+        assert row_numbers(self.target.path) == row_numbers(self.source.path)
         assert trip.replaced.no_place == {}
         return trip
 

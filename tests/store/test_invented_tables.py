@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
-from builders import CREATED, Rows, execute, rows_of, sqlite_store
+from builders import CREATED, Rows, execute, row_numbers, rows_of, sqlite_store
 from invented import NOT_MADE, TABLES, invented
 from msgspec.structs import replace
 from workplace import Workplace
@@ -68,10 +68,11 @@ def numbers(store: SqliteStore) -> tuple[int, ...]:
 
 
 def same(store: SqliteStore, other: SqliteStore) -> None:
-    """Hold one store against another: rows of every table with their types, schemas, full-text tables."""
+    """Hold one store against another: rows of every table with their types and numbers, schemas, full-text tables."""
     mine, theirs = rows_of(store.path), rows_of(other.path)
     assert {name: rows for name, rows in theirs.items() if rows != mine.get(name)} == {}
     assert mine.keys() == theirs.keys()
+    assert row_numbers(store.path) == row_numbers(other.path)
     assert described(store) == described(other)
     assert own(store) == own(other)
     assert numbers(store) == numbers(other) == (17, -1161904947)

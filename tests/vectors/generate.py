@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from ecm_agent.archive.container import CAUSANTIC_MAGIC, MAGIC
 
 FOLDER = Path(__file__).parent
@@ -38,6 +41,8 @@ from vectors.tables import (  # noqa: E402 (as above)
     HOSTILE,
     HOSTILE_ROWS,
     NOT_MADE,
+    ROWS,
+    SCHEMA,
     whole_document,
 )
 
@@ -62,6 +67,7 @@ CAUSANTIC_KEYS = {
     "edges": ("id", "source", "target", "type", "referenceType", "weight", "linkCount"),
     "clusters": ("id", "name", "description", "exemplarIds", "membershipHash"),
 }
+VIEWS = ("view short_notes",)
 _EVENT = "metadata.schema.fullTexts[0].triggers[0].event"
 SALT, NONCE, TAG, CONTENT = 4, 20, 32, 48
 
@@ -150,6 +156,7 @@ def _sound_layouts() -> Iterator[Vector]:
     yield Vector("unknown-keys.json", "keys nobody knows, at every level", compact(unknown), counts=COUNTS)
     later = _lined(value | {"later": [{"x": 1}, {"x": [2]}]})
     yield Vector("unknown-section.json", "a section nobody knows, one record a line", later, counts=COUNTS)
+    yield Vector("row-numbers.json", "row numbers that have gaps", _gaps(), counts=COUNTS_WITH_ROWS, not_made=VIEWS)
     implied = _changed(value, "metadata.membershipCount", None)
     del implied["memberships"]
     yield Vector("implied.json", "the clusters alone say which chunks they hold", compact(implied), counts=COUNTS)
@@ -157,19 +164,29 @@ def _sound_layouts() -> Iterator[Vector]:
 
 def _other_tables() -> Iterator[Vector]:
     whole = whole_document()
-    value, views = parsed(whole), ("view short_notes",)
+    value = parsed(whole)
     for name, what, content in [
         ("rows", "rows of other tables, with values of every kind", whole),
         ("rows-minified", "the same on one line, in ASCII", compact(value)),
         ("rows-reversed", "the same, every key in reverse order", pretty(_reversed(value))),
     ]:
-        yield Vector(f"{name}.json", what, content, counts=COUNTS_WITH_ROWS, not_made=views)
+        yield Vector(f"{name}.json", what, content, counts=COUNTS_WITH_ROWS, not_made=VIEWS)
     encrypted = sealed("rows", whole)
     what = "the same, encrypted"
-    yield Vector("rows.ecm", what, encrypted, password=PASSWORD, counts=COUNTS_WITH_ROWS, not_made=views)
+    yield Vector("rows.ecm", what, encrypted, password=PASSWORD, counts=COUNTS_WITH_ROWS, not_made=VIEWS)
     hostile = whole_document(HOSTILE, HOSTILE_ROWS)
     what = "a description that holds SQL wherever it can: none of it is executed"
     yield Vector("rows-hostile.json", what, hostile, counts=COUNTS | {"rows": 1}, not_made=NOT_MADE)
+
+
+def _gaps() -> bytes:
+    """Give the whole document of a store in which rows were deleted."""
+    numbers = {("chunks", 0): 3, ("chunks", 2): 9, ("edges", 0): -7, ("vectors", 1): 2**53, ("rows", 4): 12}
+    batches: list[Any] = [
+        [replace(record, row_number=numbers.get((record.section, place), UNSET)) for place, record in enumerate(batch)]
+        for batch in [*MEMORY, ROWS]
+    ]
+    return document(batches, schema=SCHEMA, row_count=len(ROWS))
 
 
 def _causantic() -> Iterator[Vector]:
@@ -316,6 +333,7 @@ def _wrong_types() -> Iterator[Vector]:
         ("embedding", "vectors[1].embedding", "*"),
         ("count", "metadata.chunkCount", "3"),
         ("record", "chunks[1]", 7),
+        ("row-number", "chunks[1].rowNumber", "2"),
     ]:
         path = {"clock": "vectorClocks[0].clock.main", "cell": "chunks[1].columns"}.get(name, at)
         change = _setting(path, {"x": wrong} if name == "cell" else wrong)
@@ -401,6 +419,9 @@ def _refused_on_restore() -> Iterator[Vector]:
         ("same-id", "two chunks of one id", "chunks[1].id", CHUNKS[0].id),
         ("same-edge-id", "two edges of one id", "edges[1].id", EDGES[0].id),
         ("integer", "an integer beyond 64 bits", "chunks[1].spawnDepth", 2**63),
+        ("row-number-twice", "a row number of the row before", "chunks[1].rowNumber", 1),
+        ("row-number-falling", "a row number below that of the row before", "edges[1].rowNumber", -1),
+        ("row-number-large", "a row number beyond 64 bits", "vectors[1].rowNumber", 2**63),
     ]:
         lined = _lined(_changed(value, path, wrong))
         yield Vector(

@@ -102,4 +102,6 @@ def _fate(matcher: Matcher, match: Match, said: tuple[str, ...]) -> Fate:
     if match.rowid is None:
         return "added"
     ours, theirs = (dict(zip(said, values, strict=True)) for values in (match.ours, match.theirs))
+    if match.number not in {None, match.rowid}:
+        return "updated"
     return "skipped" if match.ours == match.theirs or same(matcher.rule, ours, theirs) else "updated"

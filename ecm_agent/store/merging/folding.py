@@ -44,11 +44,13 @@ def fold(connection: sqlite3.Connection, edges: Matcher, made_up: RowSet) -> Ite
 
     An edge in `made_up` had no id of its own in the archive, so it leaves none behind.
     """
+    if edges.was_empty:
+        return
     connection.create_function("ecm_agent_matched", 1, edges.matched.__contains__)
     with _indexed(connection) as alike:
         candidates, group = _CANDIDATES.format(alike=alike), _GROUP.format(alike=alike)
-        last = edges.before
-        while page := connection.execute(candidates, (last, edges.before)).fetchall():
+        last = before = edges.first_new - 1
+        while page := connection.execute(candidates, (last, before)).fetchall():
             for rowid, project in page:
                 like_it = [found for (found,) in connection.execute(group, (rowid,))]
                 for ours, theirs in _pairs(edges, like_it):
@@ -58,8 +60,8 @@ def fold(connection: sqlite3.Connection, edges: Matcher, made_up: RowSet) -> Ite
 
 def _pairs(edges: Matcher, group: list[int]) -> list[tuple[int, int]]:
     """Pair edges that say the same; none when those have been folded already."""
-    ours = [found for found in group if found <= edges.before and found not in edges.matched]
-    theirs = [found for found in group if found > edges.before]
+    ours = [found for found in group if found < edges.first_new and found not in edges.matched]
+    theirs = [found for found in group if found >= edges.first_new]
     pairs = list(zip(ours, theirs, strict=False))
     for mine, _ in pairs:
         edges.matched.add(mine)

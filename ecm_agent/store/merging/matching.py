@@ -12,6 +12,7 @@ from ecm_agent.store.inserting import place_for
 from ecm_agent.store.merging.rowset import RowSet
 from ecm_agent.store.merging.settling import RULES, Row
 from ecm_agent.store.reading import row_name
+from ecm_agent.store.row_numbers import FIRST_ROW_NUMBER, LAST_ROW_NUMBER, name_of_numbers
 from ecm_agent.store.schema import CHUNKS, EDGES, MEMBERSHIPS, VECTOR_CLOCKS, VECTORS
 from ecm_agent.store.writing import Rows, RowWriter, quoted
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.store.schema import Table
 
-_LAST_ROWID = 2**63 - 1
 _NONE: tuple[SqlValue, ...] = ()
 _CHUNK_OF = {EDGES: "source_chunk_id", MEMBERSHIPS: "chunk_id", VECTORS: "id"}
 
@@ -31,10 +31,11 @@ class Match(NamedTuple):
     """A row of the archive (`row`, all of it) and the store's row of the same record; `rowid=None` when it has none.
 
     `theirs` and `ours` are what the two say of the same columns: those that the archive speaks of. `project` is the
-    one the store's row belongs to.
+    one the store's row belongs to. `number` is the row number that the archive has for it, if any.
     """
 
     row: tuple[SqlValue, ...]
+    number: int | None
     rowid: int | None
     project: SqlValue = None
     theirs: tuple[SqlValue, ...] = _NONE
@@ -50,11 +51,25 @@ class Matcher:
         self.table = table
         self.rule = RULES[table]
         self.columns = columns_of(connection, table.name)
-        self.writer = RowWriter(table, self.columns, manifest)
+        numbered = name_of_numbers(connection, table.name) == table.row_number
+        self.writer = RowWriter(table, self.columns, manifest, numbered=numbered)
         self.matched = RowSet()
         """The store's rows that the archive has a record for."""
-        self.before = self.last_rowid()
-        """The last rowid there was; whatever is beyond it is new."""
+        self.first_new = self.last_rowid() + 1
+        """The rowid after the last there was, or the least there can be: what has it, or is beyond it, is new.
+
+        It may be one beyond what SQLite has room for: it stands in statements as it is, and is never bound.
+        """
+
+    @property
+    def was_empty(self) -> bool:
+        """Whether the table had no rows."""
+        return self.first_new == FIRST_ROW_NUMBER
+
+    def check_room(self) -> None:
+        """Raise `StoreUnreadable` when there can be no row beyond those there are."""
+        if self.first_new > LAST_ROW_NUMBER:
+            raise StoreUnreadable(f"The store's table {self.table.name} has used up its row numbers.")
 
     def said(self, rows: Rows) -> tuple[str, ...]:
         """Name the columns that the archive itself speaks of."""
@@ -70,25 +85,23 @@ class Matcher:
         speaks = [rows.columns.index(column) for column in said]
         everything = len(speaks) == len(rows.columns)
         sql = self._lookup(said, [rows.values[0][place] for place in keys])
-        for row in rows.values:
+        for row, number in rows.each():
             key = [row[place] for place in keys]
             theirs = row if everything else tuple(row[place] for place in speaks)
             found = self._nameless(said, theirs) if None in key else self._connection.execute(sql, key).fetchone()
             if found is None:
-                yield Match(row, None)
+                yield Match(row, number, None)
                 continue
-            if found[0] > self.before or not self.matched.add(found[0]):
+            if found[0] >= self.first_new or not self.matched.add(found[0]):
                 name = ", ".join(map(row_name, key))
                 raise ArchiveInvalid(f"The archive holds two records for one: {self.table.name}, {name!r}.")
-            yield Match(row, found[0], found[1], theirs, found[2:])
+            yield Match(row, number, found[0], found[1], theirs, found[2:])
 
     def last_rowid(self) -> int:
-        """Give the highest rowid. Raises `StoreUnreadable` when there can be no higher one."""
-        sql = f"SELECT coalesce(max(rowid), 0) FROM main.{quoted(self.table.name)}"  # noqa: S608 (quoted)
-        last = int(self._connection.execute(sql).fetchone()[0]) if self.columns else 0
-        if last == _LAST_ROWID:
-            raise StoreUnreadable(f"The store's table {self.table.name} has used up its row numbers.")
-        return last
+        """Give the highest rowid; without rows, what is below the least there can be."""
+        sql = f"SELECT max(rowid) FROM main.{quoted(self.table.name)}"  # noqa: S608 (quoted)
+        last = self._connection.execute(sql).fetchone()[0] if self.columns else None
+        return FIRST_ROW_NUMBER - 1 if last is None else int(last)
 
     def row_at(self, rowid: int) -> Row:
         """Read a row."""
@@ -107,8 +120,8 @@ class Matcher:
 
     def _nameless(self, said: tuple[str, ...], theirs: tuple[SqlValue, ...]) -> tuple[Any, ...] | None:
         """Find a row of the store that says the same and has not been taken yet."""
-        sql = self._select(said, dict(zip(said, theirs, strict=True))) + " AND t.rowid <= ?"
-        rows = self._connection.execute(sql, (*theirs, self.before))
+        sql = f"{self._select(said, dict(zip(said, theirs, strict=True)))} AND t.rowid < {self.first_new}"
+        rows = self._connection.execute(sql, theirs)
         return next((row for row in rows if row[0] not in self.matched), None)
 
     def _select(self, said: tuple[str, ...], known: Row) -> str:
@@ -118,15 +131,13 @@ class Matcher:
         return f"SELECT {select} FROM main.{quoted(self.table.name)} t WHERE {where}"  # noqa: S608 (quoted)
 
 
-def count_by_project(
-    connection: sqlite3.Connection, table: Table, condition: str, *values: SqlValue
-) -> Counter[SqlValue]:
+def count_by_project(connection: sqlite3.Connection, table: Table, condition: str) -> Counter[SqlValue]:
     """Count the rows `t` of a table for which a condition holds, by project.
 
     They are counted here: for a GROUP BY, SQLite would sort all of them, in memory.
     """
     sql = f"SELECT {project_of(table)} FROM main.{table.name} t WHERE {condition}"  # noqa: S608 (ours)
-    return Counter(project for (project,) in connection.execute(sql, values))
+    return Counter(project for (project,) in connection.execute(sql))
 
 
 def project_of(table: Table) -> str:

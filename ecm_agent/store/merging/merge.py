@@ -1,7 +1,8 @@
 """The causal merge: record by record, what the store and an archive know together. docs/merge.md has the rules.
 
 It runs within one transaction of the store and holds a batch at a time. What it must remember of a row (was it matched?
-who had the last word?) takes a bit; new rows are those beyond the last rowid there was.
+who had the last word?) takes a bit; new rows are those beyond the last rowid there was. They are numbered on from
+there: the row numbers that an archive says are for tables without rows.
 """
 
 from __future__ import annotations
@@ -111,8 +112,11 @@ class Merge:
                 self._count.add(matcher.table, match.project, "skipped")
             else:
                 self._settle(matcher, rows, match)
-        if new:
-            insert(self._connection, matcher.table, [rows._replace(values=new)])
+        if new and matcher.was_empty:  # all of them are
+            insert(self._connection, matcher.table, [rows])
+        elif new:
+            matcher.check_room()
+            insert(self._connection, matcher.table, [rows._replace(values=new, numbers=None)])
             if matcher.table is EDGES and "id" in rows.made_up:
                 last = matcher.last_rowid()
                 for rowid in range(last - len(new) + 1, last + 1):
@@ -153,7 +157,7 @@ class Merge:
     def _drop_dangling(self, table: Table) -> None:
         """Drop the new rows that refer to what is neither in the store nor in the archive."""
         key = table.key(self._matchers[table].columns)
-        where = f"t.rowid > {self._matchers[table].before} AND ({dangles(table)})"
+        where = f"t.rowid >= {self._matchers[table].first_new} AND ({dangles(table)})"
         sql = f"SELECT {project_of(table)}, t.{key} FROM main.{table.name} t WHERE {where}"  # noqa: S608 (ours)
         for project, name in self._connection.execute(sql):
             self._count.add(table, project, "dropped")
@@ -170,7 +174,7 @@ class Merge:
                 self._count.name_dropped(Oddity(EDGES.name, row_name(moved.name), _NOWHERE))
 
     def _count_new(self, table: Table) -> None:
-        new = count_by_project(self._connection, table, "t.rowid > ?", self._matchers[table].before)
+        new = count_by_project(self._connection, table, f"t.rowid >= {self._matchers[table].first_new}")
         for project, rows in new.items():
             self._changed = True
             self._count.add(table, project, "added", rows)

@@ -41,9 +41,13 @@ _NOWHERE = "refers to a record that is neither in the archive nor in the store; 
 
 
 class _Found(NamedTuple):
-    """A row of the archive, and what the store says in the same columns; `None` when it has no such row."""
+    """A row of the archive, and what the store says in the same columns; `None` when it has no such row.
+
+    `number` is the row number that the archive has for it, if any.
+    """
 
     row: tuple[SqlValue, ...]
+    number: int | None
     ours: tuple[SqlValue, ...] | None
 
 
@@ -69,6 +73,8 @@ class Others:
         self._changes = 0
         self._matched: Counter[str] = Counter()
         self._listed: set[str] = set()
+        self._empty: dict[str, bool] = {}
+        """Tables that rows were merged into: whether they had none."""
         self._manifest = manifest
 
     @property
@@ -82,9 +88,10 @@ class Others:
     def merge(self, batch: Batch, on_conflict: OnConflict) -> None:
         """Join rows with the store's. Raises `ArchiveInvalid` for one that the table cannot take."""
         for table, rows in self._rows.placed(batch):
+            was_empty = self._was_empty(table)
             for found in self._find(table, rows):
                 if found.ours is None:
-                    added = self._add(table, rows, found.row)
+                    added = self._add(table, rows, found.row, found.number if was_empty else None)
                     self._count.add(table, None, "added" if added else "conflicts")
                     if not added:
                         self._name_conflict(table, rows, found.row, _UNIQUE)
@@ -97,7 +104,9 @@ class Others:
         """Count what a replacement would make of rows."""
         for table, rows in self._rows.placed(batch):
             for found in self._find(table, rows):
-                self._count.add(table, None, _fate(table, rows, found))
+                fate = _fate(table, rows, found)
+                moves = fate == "skipped" and found.number is not None and not self._is_there(table, rows, found)
+                self._count.add(table, None, "updated" if moves else fate)
 
     def count_removed(self) -> None:
         """Count the rows of the store that the archive has none for, once `compare` has seen all of it."""
@@ -139,12 +148,12 @@ class Others:
     def _find(self, table: OtherTable, rows: Rows) -> Iterator[_Found]:
         told_apart = set(table.keyed) <= set(rows.columns)
         places = [rows.columns.index(column) for column in table.keyed if told_apart]
-        for row in rows.values:
+        for row, number in rows.each():
             key = [row[place] for place in places]
             by_key = key and None not in key  # NULL tells no two rows apart
             ours = self._by_key(table, rows.columns, key) if by_key else self._by_values(table, rows.columns, row)
             self._matched[table.name] += ours is not None
-            yield _Found(row, ours)
+            yield _Found(row, number, ours)
 
     def _by_key(self, table: OtherTable, columns: Collection[str], key: list[SqlValue]) -> tuple[SqlValue, ...] | None:
         where = _where(table, table.keyed, key)
@@ -171,11 +180,27 @@ class Others:
         select = f"SELECT {', '.join(map(quoted, columns))} FROM main.{quoted(table.name)}"  # noqa: S608 (quoted)
         self._connection.executemany(noted, ((table.name, _digest(row)) for row in self._connection.execute(select)))
 
-    def _add(self, table: OtherTable, rows: Rows, row: tuple[SqlValue, ...]) -> bool:
-        """Insert a row; say whether that was possible: a value may have to be unique, and the store have it."""
-        sql = insertion(table, rows.columns, row) + ("" if table.virtual else " ON CONFLICT DO NOTHING")
+    def _was_empty(self, table: OtherTable) -> bool:
+        if table.name not in self._empty:
+            row = self._connection.execute(f"SELECT 1 FROM main.{quoted(table.name)} LIMIT 1").fetchone()  # noqa: S608 (quoted)
+            self._empty[table.name] = row is None
+        return self._empty[table.name]
+
+    def _is_there(self, table: OtherTable, rows: Rows, found: _Found) -> bool:
+        """Whether the row that the store has is under the number that the archive has for it."""
+        columns = ", ".join(map(quoted, rows.columns))
+        sql = f"SELECT {columns} FROM main.{quoted(table.name)} WHERE {table.row_number} = ?"  # noqa: S608 (quoted)
+        return bool(self._connection.execute(sql, (found.number,)).fetchone() == found.ours)
+
+    def _add(self, table: OtherTable, rows: Rows, row: tuple[SqlValue, ...], number: int | None) -> bool:
+        """Insert a row, under a number if it is to have one; say whether that was possible.
+
+        It is not where a value has to be unique, and the store has it.
+        """
+        given = (rows.columns, row) if number is None else ((*rows.columns, table.row_number), (*row, number))
+        sql = insertion(table, *given) + ("" if table.virtual else " ON CONFLICT DO NOTHING")
         try:
-            added = self._connection.execute(sql, row).rowcount > 0 or table.virtual
+            added = self._connection.execute(sql, given[1]).rowcount > 0 or table.virtual
         except (sqlite3.IntegrityError, OverflowError) as error:
             raise ArchiveInvalid(
                 f"The archive holds a row that cannot be stored: {table.name}, {_name(table, rows, row)}: {error}."
