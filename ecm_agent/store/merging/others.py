@@ -7,13 +7,12 @@ later, they are a conflict. In a table without one, a row is nothing but its val
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.store.base import Conflict, Oddity
 from ecm_agent.store.inserting import insertion, place_for
+from ecm_agent.store.merging.finding import Finder, Found, where_is
 from ecm_agent.store.merging.settling import rule_for, same, settle
 from ecm_agent.store.other_rows import OtherRows, stays
 from ecm_agent.store.other_tables import NAMELESS
@@ -21,7 +20,7 @@ from ecm_agent.store.reading import row_name
 from ecm_agent.store.tokens import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections import Counter
 
     from ecm_agent.model.manifest import Manifest
     from ecm_agent.model.records import Batch
@@ -32,23 +31,11 @@ if TYPE_CHECKING:
     from ecm_agent.store.other_rows import OtherTable
     from ecm_agent.store.writing import Rows
 
-_KNOWN = "temp.ecm_agent_known"
 _NOT_UNIQUE = frozenset(
     (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID)
 )
 _UNIQUE = ["a value that must be unique"]
 _NOWHERE = "refers to a record that is neither in the archive nor in the store; dropped"
-
-
-class _Found(NamedTuple):
-    """A row of the archive, and what the store says in the same columns; `None` when it has no such row.
-
-    `number` is the row number that the archive has for it, if any.
-    """
-
-    row: tuple[SqlValue, ...]
-    number: int | None
-    ours: tuple[SqlValue, ...] | None
 
 
 class _Moved(NamedTuple):
@@ -71,8 +58,7 @@ class Others:
         """For each table that refers to others, the temporary table that names its new rows."""
         self._moved: list[_Moved] = []
         self._changes = 0
-        self._matched: Counter[str] = Counter()
-        self._listed: set[str] = set()
+        self._finder = Finder(connection)
         self._empty: dict[str, bool] = {}
         """Tables that rows were merged into: whether they had none."""
         self._manifest = manifest
@@ -89,7 +75,7 @@ class Others:
         """Join rows with the store's. Raises `ArchiveInvalid` for one that the table cannot take."""
         for table, rows in self._rows.placed(batch):
             was_empty = self._was_empty(table)
-            for found in self._find(table, rows):
+            for found in self._finder.find(table, rows):
                 if found.ours is None:
                     added = self._add(table, rows, found.row, found.number if was_empty else None)
                     self._count.add(table, None, "added" if added else "conflicts")
@@ -103,9 +89,9 @@ class Others:
     def compare(self, batch: Batch) -> None:
         """Count what a replacement would make of rows."""
         for table, rows in self._rows.placed(batch):
-            for found in self._find(table, rows):
+            for found in self._finder.find(table, rows):
                 fate = _fate(table, rows, found)
-                moves = fate == "skipped" and found.number is not None and not self._is_there(table, rows, found)
+                moves = fate == "skipped" and found.number is not None and not self._finder.is_there(table, rows, found)
                 self._count.add(table, None, "updated" if moves else fate)
 
     def count_removed(self) -> None:
@@ -113,8 +99,8 @@ class Others:
         for name, table in self._rows.tables.items():
             if not stays(self._manifest, name):
                 rows = self._connection.execute(f"SELECT count(*) FROM main.{quoted(name)}").fetchone()[0]  # noqa: S608 (quoted)
-                if rows > self._matched[name]:
-                    self._count.add(table, None, "removed", rows - self._matched[name])
+                if rows > self._finder.matched[name]:
+                    self._count.add(table, None, "removed", rows - self._finder.matched[name])
 
     def drop_dangling(self) -> None:
         """Drop the new rows that refer to what is neither in the store nor in the archive, and undo such changes."""
@@ -122,7 +108,7 @@ class Others:
         while dropped:  # what is dropped may have been referred to in turn
             dropped = sum(self._drop_new(self._rows.tables[name], new) for name, new in self._added.items())
         for moved in self._moved:
-            where = _where(moved.table, moved.table.keyed, moved.key)
+            where = where_is(moved.table, moved.table.keyed, moved.key)
             sql = f"SELECT 1 FROM main.{quoted(moved.table.name)} t WHERE {where} AND ({_nowhere(moved.table)})"  # noqa: S608 (quoted)
             if self._connection.execute(sql, moved.key).fetchone():
                 self._update(moved.table, moved.key, moved.was)
@@ -145,52 +131,11 @@ class Others:
             self._count.name_dropped(Oddity(table.name, ", ".join(map(row_name, key)), _NOWHERE))
         return len(found)
 
-    def _find(self, table: OtherTable, rows: Rows) -> Iterator[_Found]:
-        told_apart = set(table.keyed) <= set(rows.columns)
-        places = [rows.columns.index(column) for column in table.keyed if told_apart]
-        for row, number in rows.each():
-            key = [row[place] for place in places]
-            by_key = key and None not in key  # NULL tells no two rows apart
-            ours = self._by_key(table, rows.columns, key) if by_key else self._by_values(table, rows.columns, row)
-            self._matched[table.name] += ours is not None
-            yield _Found(row, number, ours)
-
-    def _by_key(self, table: OtherTable, columns: Collection[str], key: list[SqlValue]) -> tuple[SqlValue, ...] | None:
-        where = _where(table, table.keyed, key)
-        sql = f"SELECT {', '.join(map(quoted, columns))} FROM main.{quoted(table.name)} WHERE {where}"  # noqa: S608 (quoted)
-        found: tuple[SqlValue, ...] | None = self._connection.execute(sql, key).fetchone()
-        return found
-
-    def _by_values(
-        self, table: OtherTable, columns: Collection[str], row: tuple[SqlValue, ...]
-    ) -> tuple[SqlValue, ...] | None:
-        self._list_values(table, columns)
-        taken = f"UPDATE {_KNOWN} SET rows = rows - 1 WHERE name = ? AND digest = ? AND rows > 0"  # noqa: S608 (ours)
-        return row if self._connection.execute(taken, (table.name, _digest(row))).rowcount else None
-
-    def _list_values(self, table: OtherTable, columns: Collection[str]) -> None:
-        """Remember, as digests, the rows that the store had of a table before anything was added to it."""
-        if table.name in self._listed:
-            return
-        self._listed.add(table.name)
-        self._connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {_KNOWN} (name, digest, rows, PRIMARY KEY (name, digest)) WITHOUT ROWID"
-        )
-        noted = f"INSERT INTO {_KNOWN} VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET rows = rows + 1"  # noqa: S608 (ours)
-        select = f"SELECT {', '.join(map(quoted, columns))} FROM main.{quoted(table.name)}"  # noqa: S608 (quoted)
-        self._connection.executemany(noted, ((table.name, _digest(row)) for row in self._connection.execute(select)))
-
     def _was_empty(self, table: OtherTable) -> bool:
         if table.name not in self._empty:
             row = self._connection.execute(f"SELECT 1 FROM main.{quoted(table.name)} LIMIT 1").fetchone()  # noqa: S608 (quoted)
             self._empty[table.name] = row is None
         return self._empty[table.name]
-
-    def _is_there(self, table: OtherTable, rows: Rows, found: _Found) -> bool:
-        """Whether the row that the store has is under the number that the archive has for it."""
-        columns = ", ".join(map(quoted, rows.columns))
-        sql = f"SELECT {columns} FROM main.{quoted(table.name)} WHERE {table.row_number} = ?"  # noqa: S608 (quoted)
-        return bool(self._connection.execute(sql, (found.number,)).fetchone() == found.ours)
 
     def _add(self, table: OtherTable, rows: Rows, row: tuple[SqlValue, ...], number: int | None) -> bool:
         """Insert a row, under a number if it is to have one; say whether that was possible.
@@ -250,7 +195,7 @@ class Others:
         """Change a row; say whether that was possible, as for `_add`."""
         sets = ", ".join(f"{quoted(column)} = {place_for(value)}" for column, value in changes.items())
         # Whatever the table says is to be done on conflict, no other row gives way.
-        sql = f"UPDATE OR ABORT main.{quoted(table.name)} AS t SET {sets} WHERE {_where(table, table.keyed, key)}"  # noqa: S608 (quoted)
+        sql = f"UPDATE OR ABORT main.{quoted(table.name)} AS t SET {sets} WHERE {where_is(table, table.keyed, key)}"  # noqa: S608 (quoted)
         try:
             self._connection.execute(sql, (*changes.values(), *key))
         except sqlite3.IntegrityError as error:
@@ -267,18 +212,11 @@ class Others:
         self._count.name_conflict(Conflict(table.section, _name(table, rows, row), differing))
 
 
-def _fate(table: OtherTable, rows: Rows, found: _Found) -> Fate:
+def _fate(table: OtherTable, rows: Rows, found: Found) -> Fate:
     if found.ours is None:
         return "added"
     ours, theirs = (dict(zip(rows.columns, values, strict=True)) for values in (found.ours, found.row))
     return "skipped" if found.ours == found.row or same(rule_for(table.name), ours, theirs) else "updated"
-
-
-def _where(table: OtherTable, columns: Collection[str], values: Collection[SqlValue]) -> str:
-    """Give the condition that some columns have these values, as SQLite finds it fastest."""
-    same = "=" if table.virtual else "IS"
-    pairs = zip(columns, values, strict=True)
-    return " AND ".join(f"{quoted(column)} {same} {place_for(value)}" for column, value in pairs)
 
 
 def _nowhere(table: OtherTable) -> str:
@@ -290,8 +228,3 @@ def _name(table: OtherTable, rows: Rows, row: tuple[SqlValue, ...]) -> str:
     if not keyed:
         return NAMELESS
     return ", ".join(row_name(row[rows.columns.index(column)]) for column in keyed)
-
-
-def _digest(row: tuple[SqlValue, ...]) -> bytes:
-    """Tell rows apart by their values and the types of these."""
-    return blake2b(repr([(type(value).__name__, value) for value in row]).encode(), digest_size=16).digest()

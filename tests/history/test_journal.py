@@ -162,12 +162,12 @@ def test_a_journal_set_right_by_another_process_is_not_set_aside(
 
     @contextmanager
     def overtaken(*arguments: Any, **options: Any) -> Iterator[None]:  # noqa: ANN401 (passed on as they come)
-        monkeypatch.setattr("ecm_agent.history.held", held)
+        monkeypatch.setattr("ecm_agent.history.journal.held", held)
         History(state_dir).record_run(run(message="the quicker one's"))
         with held(*arguments, **options):
             yield
 
-    monkeypatch.setattr("ecm_agent.history.held", overtaken)
+    monkeypatch.setattr("ecm_agent.history.journal.held", overtaken)
     history.record_proof("local:/a", OTHER, GOOD)
     assert history.last_run("nightly", "backup") == run(message="the quicker one's")
     assert history.proofs("local:/a") == {str(OTHER): GOOD}
@@ -180,7 +180,7 @@ def test_a_damaged_journal_is_left_to_the_process_that_is_at_it(
     """While another holds the lock the damaged file is not touched; that the journal cannot be used is said."""
     history.record_run(run())
     overwrite(state_dir / "history.db")
-    monkeypatch.setattr("ecm_agent.history._PATIENCE", 0.0)
+    monkeypatch.setattr("ecm_agent.history.journal._PATIENCE", 0.0)
     with held(state_dir / "locks" / ".journal.lock", "the journal"):
         with pytest.raises(EcmError, match="cannot be used: Another process") as caught:
             history.record_run(run())

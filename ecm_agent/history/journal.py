@@ -1,8 +1,4 @@
-"""The agent's own journal: what has been proved, what is still to be sent, how runs ended. Losing it loses no backup.
-
-It lies in the state directory as a small SQLite database. Archives are known by the label of their destination and
-their name, so that a destination moved to another place does not inherit what was proved of the old one.
-"""
+"""The journal in its SQLite database: what is put on record, and what is asked of it."""
 
 from __future__ import annotations
 
@@ -17,60 +13,13 @@ from msgspec.structs import astuple
 from ecm_agent.atomic import private_directory, set_aside
 from ecm_agent.clock import SystemClock
 from ecm_agent.errors import EcmError, LockHeld
+from ecm_agent.history.versions import VERSIONS
 from ecm_agent.lock import held
 from ecm_agent.model.journal import INTERRUPTED, TERMINATED, Pending, Proof, Restore, Run, Staged
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_VERSIONS = (
-    """
-CREATE TABLE IF NOT EXISTS proofs (
-  destination TEXT NOT NULL, name TEXT NOT NULL, checked_at TEXT NOT NULL, fault TEXT NOT NULL,
-  bytes INTEGER NOT NULL, kin TEXT NOT NULL, key TEXT NOT NULL,
-  PRIMARY KEY (destination, name)
-);
-CREATE TABLE IF NOT EXISTS salt (salt BLOB NOT NULL);
-INSERT INTO salt VALUES (randomblob(16));
-CREATE TABLE IF NOT EXISTS runs (
-  id INTEGER PRIMARY KEY, job TEXT NOT NULL, verb TEXT NOT NULL,
-  started_at TEXT NOT NULL, finished_at TEXT NOT NULL, exit_code INTEGER NOT NULL, message TEXT NOT NULL,
-  archive TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS runs_by_job ON runs (job, verb, id);
-CREATE TABLE IF NOT EXISTS pending (
-  job TEXT NOT NULL, archive TEXT NOT NULL, destination TEXT NOT NULL,
-  since TEXT NOT NULL, attempts INTEGER NOT NULL, last_attempt TEXT NOT NULL, error TEXT NOT NULL,
-  PRIMARY KEY (job, archive, destination)
-);
-PRAGMA user_version = 1;
-""",
-    """
-CREATE TABLE IF NOT EXISTS restores (
-  id INTEGER PRIMARY KEY, store TEXT NOT NULL, what TEXT NOT NULL, safety_archive TEXT NOT NULL,
-  started_at TEXT NOT NULL, finished_at TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS restores_by_store ON restores (store, id);
-PRAGMA user_version = 2;
-""",
-    """
-CREATE TABLE IF NOT EXISTS tries (
-  destination TEXT NOT NULL, name TEXT NOT NULL, tried_at TEXT NOT NULL,
-  PRIMARY KEY (destination, name)
-);
-CREATE TABLE IF NOT EXISTS staged (
-  archive TEXT NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL,
-  bytes INTEGER NOT NULL, kin TEXT NOT NULL, key TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS begun (
-  job TEXT NOT NULL, verb TEXT NOT NULL, started_at TEXT NOT NULL,
-  PRIMARY KEY (job, verb)
-);
-PRAGMA user_version = 3;
-""",
-)
-"""What makes a journal of one version out of the one before; the first makes it out of nothing."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PATIENCE = 30.0
@@ -276,7 +225,7 @@ class History:
         self._path.touch(mode=0o600)
         with closing(sqlite3.connect(self._path, timeout=_PATIENCE)) as journal, journal:
             (version,) = journal.execute("PRAGMA user_version").fetchone()
-            for script in _VERSIONS[version:]:
+            for script in VERSIONS[version:]:
                 journal.executescript(script)
             return journal.execute(sql, values).fetchall()
 
