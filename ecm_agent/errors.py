@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+PARTIAL = 3
+"""Exit code of what was done, but not everything; no error, so no class."""
+
 
 class EcmError(Exception):
     """The operation failed (exit 1)."""

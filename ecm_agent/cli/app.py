@@ -35,8 +35,10 @@ app.add_typer(destinations.app, name="destination")
 
 
 def main() -> None:
-    """Run the command line. SIGTERM ends it as tidily as Ctrl-C does."""
+    """Run the command line. SIGTERM and a terminal that is closed end it as tidily as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` means it
+        signal.signal(signal.SIGHUP, _terminate)
     app(prog_name="ecm-agent")
 
 
@@ -57,4 +59,4 @@ def _options(
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated(128 + number)
+    raise Terminated(number)

@@ -8,9 +8,9 @@ import typer
 
 from ecm_agent.cli import options, passwords, render
 from ecm_agent.cli.redacting import redactions, refuse_at_odds, show_preview
-from ecm_agent.cli.screen import PARTIAL, Screen, screen
+from ecm_agent.cli.screen import Screen, screen
 from ecm_agent.cli.settings import settings_of, settings_of_new_store, settings_without_store
-from ecm_agent.errors import UsageError
+from ecm_agent.errors import PARTIAL, UsageError
 
 if TYPE_CHECKING:
     from ecm_agent.archive import Compression

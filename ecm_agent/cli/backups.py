@@ -9,9 +9,9 @@ import typer
 
 from ecm_agent.cli import options, passwords, render
 from ecm_agent.cli.opening import journal, moment
-from ecm_agent.cli.screen import PARTIAL, Screen, exit_code_of, screen, tried
+from ecm_agent.cli.screen import Screen, exit_code_of, screen, tried
 from ecm_agent.cli.settings import settings_of, settings_without_store
-from ecm_agent.errors import EcmError
+from ecm_agent.errors import PARTIAL, EcmError
 
 if TYPE_CHECKING:
     from datetime import datetime

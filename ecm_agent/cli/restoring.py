@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from ecm_agent.cli import passwords, render
 from ecm_agent.cli.changes import reclustered
 from ecm_agent.cli.changes import restored as told
-from ecm_agent.cli.screen import PARTIAL
 from ecm_agent.cli.settings import settings_of
-from ecm_agent.errors import MergeConflicts, UsageError
+from ecm_agent.errors import PARTIAL, MergeConflicts, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,18 +8,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ecm_agent.cli.output import output
-from ecm_agent.errors import EcmError, LockHeld, Skipped
+from ecm_agent.errors import PARTIAL, EcmError, LockHeld, Skipped
 from ecm_agent.jobs.progress import Progress, Silent
+from ecm_agent.model.journal import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SCHEMA = 1
 """Version of the JSON output; a change that could break a reader raises it. Readers ignore keys they do not know."""
-
-INTERRUPTED, TERMINATED = 130, 143
-PARTIAL = 3
-"""Exit code of a command that finished, but not everything."""
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 """What a name in somebody else's archive must not say to a terminal, and how it is shown instead."""
@@ -83,12 +80,18 @@ class Screen:
             self.emit("summary", body)
 
     def fail(self, error: EcmError) -> None:
-        body = {"code": error.exit_code, "kind": error.kind, "message": error.message, "hint": error.hint}
-        self.emit("exit_error", body)
+        self._complain(error.exit_code, error.kind, error.message, error.hint)
+
+    def end(self, how: str, code: int) -> None:
+        """Say that a signal ends the command."""
+        self._complain(code, "interrupted", f"{how}; nothing was left half-done.")
+
+    def _complain(self, code: int, kind: str, message: str, hint: str = "") -> None:
+        self.emit("exit_error", {"code": code, "kind": kind, "message": message, "hint": hint})
         if not self.json:
-            print(f"ecm-agent: {_harmless(error.message)}", file=sys.stderr)  # noqa: T201 (the face prints)
-            if error.hint:
-                print(f"hint: {_harmless(error.hint)}", file=sys.stderr)  # noqa: T201 (the face prints)
+            print(f"ecm-agent: {_harmless(message)}", file=sys.stderr)  # noqa: T201 (the face prints)
+            if hint:
+                print(f"hint: {_harmless(hint)}", file=sys.stderr)  # noqa: T201 (the face prints)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -113,10 +116,10 @@ def screen(*, json: bool) -> Iterator[Screen]:
             shown.fail(error)
             raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt:
-            shown.fail(_Interrupted("Interrupted; nothing was left half-done."))
+            shown.end("Interrupted", INTERRUPTED)
             raise SystemExit(INTERRUPTED) from None
-        except Terminated:
-            shown.fail(_Terminated("Terminated; nothing was left half-done."))
+        except Terminated as signalled:
+            shown.end("Terminated", signalled.exit_code)
             raise
 
 
@@ -131,13 +134,8 @@ def tried(out: Screen, codes: list[int], what: str = "") -> Iterator[None]:
 
 
 class Terminated(SystemExit):
-    """SIGTERM on its way out: everything is cleaned up after, as after any other exit."""
+    """SIGTERM or SIGHUP on its way out: everything is cleaned up after, as after any other exit."""
 
-
-class _Interrupted(EcmError):
-    exit_code = INTERRUPTED
-    kind = "interrupted"
-
-
-class _Terminated(_Interrupted):
-    exit_code = TERMINATED
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__(self.exit_code)

@@ -12,10 +12,10 @@ from msgspec.structs import astuple
 
 from ecm_agent.atomic import private_directory, set_aside
 from ecm_agent.clock import SystemClock
-from ecm_agent.errors import EcmError, LockHeld
+from ecm_agent.errors import EcmError, LockHeld, Skipped
 from ecm_agent.history.versions import VERSIONS
 from ecm_agent.lock import held
-from ecm_agent.model.journal import INTERRUPTED, TERMINATED, Pending, Proof, Restore, Run, Staged
+from ecm_agent.model.journal import BY_SIGNAL, Pending, Proof, Restore, Run, Staged
 from ecm_agent.model.names import ArchiveName
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _PATIENCE = 30.0
 """Seconds to wait for another process that is at the journal."""
 
 _RUN = ", ".join(Run.__struct_fields__)
-_NO_ATTEMPT = (75, INTERRUPTED, TERMINATED)
+_NO_ATTEMPT = (Skipped.exit_code, *BY_SIGNAL)
 """Exit codes of runs that were skipped or ended by a signal; as SQL has a list."""
 
 

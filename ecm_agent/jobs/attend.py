@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from ecm_agent.errors import EcmError, HookFailed, LockHeld, Skipped
-from ecm_agent.jobs.backup import PARTIAL, BackedUp, backup
+from ecm_agent.errors import PARTIAL, EcmError, HookFailed, LockHeld, Skipped
+from ecm_agent.jobs.backup import BackedUp, backup
 from ecm_agent.jobs.check import Checked, check, share_of
 from ecm_agent.jobs.deliver import Sent, send
 from ecm_agent.lock import held

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ecm_agent.atomic import flushing, new_file, private_directory
-from ecm_agent.errors import EcmError, PasswordMissing
+from ecm_agent.errors import PARTIAL, EcmError, PasswordMissing
 from ecm_agent.jobs.deliver import Delivery, adopt, deliver_new, keep_within_bound, send_waiting, staged_path
 from ecm_agent.jobs.export import Exported, export
 from ecm_agent.jobs.scratch import sweep
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from ecm_agent.jobs.job import Context, Job
     from ecm_agent.model.names import ArchiveName
-
-PARTIAL = 3
-"""Exit code of a run that finished, but not everything."""
 
 
 class BackedUp(Struct, frozen=True):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
-from ecm_agent.errors import LockHeld
+from ecm_agent.errors import LockHeld, Skipped
 from ecm_agent.jobs.deliver import waiting_now
 from ecm_agent.lock import held
-from ecm_agent.model.journal import INTERRUPTED, TERMINATED, Pending, Run
+from ecm_agent.model.journal import BY_SIGNAL, Pending, Run
 from ecm_agent.schedule import FIRST_RETRY, Due, Failure, due
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ecm_agent.schedule import Schedule
 
 Verb: TypeAlias = Literal["backup", "send", "verify"]
-SKIPPED = 75
+SKIPPED = Skipped.exit_code
 _VERBS: tuple[Verb, ...] = ("backup", "send", "verify")
 _LOST = "The run that began at {:%Y-%m-%d %H:%M:%S} UTC ended without a word: killed, or the machine went down"
 
@@ -137,6 +137,6 @@ def _send_stopped_just_now(job: Job, context: Context) -> bool:
     One that a signal ended is made up for at the next start.
     """
     last = context.history.last_run(job.name, "send")
-    if last is None or last.exit_code in {0, INTERRUPTED, TERMINATED}:
+    if last is None or last.exit_code in {0, *BY_SIGNAL}:
         return False
     return timedelta(0) <= context.clock.now() - last.finished_at < FIRST_RETRY

@@ -6,8 +6,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-INTERRUPTED, TERMINATED = 130, 143
-"""Exit codes of runs that a signal ended: Ctrl-C, SIGTERM."""
+INTERRUPTED = 130
+"""The exit code of a run that Ctrl-C ended."""
+
+BY_SIGNAL = (129, INTERRUPTED, 143)
+"""Exit codes of runs that a signal ended which asked for it: a closed terminal, Ctrl-C, SIGTERM."""
 
 
 class Proof(Struct, frozen=True):

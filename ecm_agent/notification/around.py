@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ecm_agent.errors import PARTIAL
 from ecm_agent.notification.hooks import Hooks
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from ecm_agent.model.outcome import Outcome, Started
     from ecm_agent.notification.notices import Notices
     from ecm_agent.notification.ping import Ping
-
-PARTIAL = 3
-"""Exit code of a run that finished, but not everything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from ecm_agent.store.cells import lenient_text
 from ecm_agent.store.connection import columns_of, transaction
 from ecm_agent.store.inserting import insertion
 from ecm_agent.store.schema import CLUSTERS
-from ecm_agent.store.writing import RowWriter, quoted
+from ecm_agent.store.tokens import quoted
+from ecm_agent.store.writing import RowWriter
 
 if TYPE_CHECKING:
     import sqlite3

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ecm_agent.errors import ArchiveInvalid
 from ecm_agent.store.cells import BrokenText, SqlValue
-from ecm_agent.store.writing import quoted
+from ecm_agent.store.tokens import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -19,7 +19,7 @@ from ecm_agent.store.pages import pages
 from ecm_agent.store.reading import RowReader, row_name
 from ecm_agent.store.row_numbers import name_of_numbers, say_numbers
 from ecm_agent.store.schema import CHUNKS, CLUSTERS, EDGES, MEMBERSHIPS, TABLES, VECTOR_CLOCKS, VECTORS
-from ecm_agent.store.writing import quoted
+from ecm_agent.store.tokens import quoted
 
 if TYPE_CHECKING:
     import sqlite3

@@ -131,11 +131,6 @@ class RowWriter:
             self.no_place[f"{self._table.name}.{column}"] += lost
 
 
-def quoted(identifier: str) -> str:
-    """Make any name a SQL identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
 def _sql_column(field: Field, values: Sequence[Any], records: Sequence[Any]) -> Sequence[SqlValue]:
     if field.kind is Kind.JSON:
         return [None if value is None else msgspec.json.encode(value).decode() for value in values]

@@ -46,7 +46,7 @@ def test_sigterm_is_not_silent(capsys: pytest.CaptureFixture[str]) -> None:
     """SIGTERM ends with 143 and a sentence; with --json, with an object."""
     for as_json in (False, True):
         with pytest.raises(SystemExit) as caught, screen(json=as_json):
-            raise Terminated(143)
+            raise Terminated(15)
         assert caught.value.code == 143
     out, err = capsys.readouterr()
     assert err == "ecm-agent: Terminated; nothing was left half-done.\n"

@@ -79,8 +79,8 @@ def test_a_killed_export_leaves_the_old_file_or_the_new(busy: Program) -> None:
 
 @pytest.mark.parametrize(
     ("number", "code", "said"),
-    [(signal.SIGTERM, 143, "Terminated"), (signal.SIGINT, 130, "Interrupted")],
-    ids=["SIGTERM", "SIGINT"],
+    [(signal.SIGTERM, 143, "Terminated"), (signal.SIGINT, 130, "Interrupted"), (signal.SIGHUP, 129, "Terminated")],
+    ids=["SIGTERM", "SIGINT", "SIGHUP"],
 )
 @pytest.mark.parametrize("moment", ["staging", "putting"])
 def test_an_interrupted_backup_leaves_nothing_half_done(

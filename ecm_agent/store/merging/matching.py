@@ -14,7 +14,8 @@ from ecm_agent.store.merging.settling import RULES, Row
 from ecm_agent.store.reading import row_name
 from ecm_agent.store.row_numbers import FIRST_ROW_NUMBER, LAST_ROW_NUMBER, name_of_numbers
 from ecm_agent.store.schema import CHUNKS, EDGES, MEMBERSHIPS, VECTOR_CLOCKS, VECTORS
-from ecm_agent.store.writing import Rows, RowWriter, quoted
+from ecm_agent.store.tokens import quoted
+from ecm_agent.store.writing import Rows, RowWriter
 
 if TYPE_CHECKING:
     import sqlite3
