@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from msgspec import Struct
 
 from ecm_agent.archive import open_archive
+from ecm_agent.clock import is_ahead
 from ecm_agent.errors import ArchiveInvalid, DecryptionFailed, DestinationRefused, NotFound
 from ecm_agent.jobs.verify import opened_stored, record_fault, refuse_another_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from ecm_agent.errors import EcmError
     from ecm_agent.jobs.job import Context
@@ -57,7 +59,9 @@ def first_healthy(candidates: Candidates, context: Context) -> Iterator[Opened]:
             except _UNHEALTHY as error:
                 failed.append((one, error))
                 continue
-            yield Opened(one, file, _passed_over(failed, one) + _not_trusted(candidates, failed, one))
+            untried = candidates.copies[len(failed) + 1 :]
+            now = context.clock.now()
+            yield Opened(one, file, _passed_over(failed, one) + list(_not_trusted(untried, one, now)))
             return
     raise _none_left(failed, candidates)
 
@@ -92,14 +96,12 @@ def _passed_over(failed: list[tuple[Located, EcmError]], chosen: Located) -> lis
     ]
 
 
-def _not_trusted(candidates: Candidates, failed: list[tuple[Located, EcmError]], chosen: Located) -> list[PassedOver]:
+def _not_trusted(untried: list[Located], chosen: Located, now: datetime) -> Iterator[PassedOver]:
     """Tell of newer archives whose turn had not come."""
-    untried = candidates.copies[len(failed) + 1 :]
-    return [
-        PassedOver(str(one.name), one.destination.label, one.fault or "It was never proved.")
-        for one in untried
-        if one.name.created > chosen.name.created
-    ]
+    for one in untried:
+        if one.name.created > chosen.name.created:
+            why = "It is dated in the future." if is_ahead(one.name.created, now) else "It was never proved."
+            yield PassedOver(str(one.name), one.destination.label, one.fault or why)
 
 
 def _none_left(failed: list[tuple[Located, EcmError]], candidates: Candidates) -> EcmError:

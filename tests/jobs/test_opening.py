@@ -109,6 +109,16 @@ def test_a_newer_one_that_was_never_proved_is_told_of(at: Workplace) -> None:
     assert passed_over == [PassedOver(str(NEW), "memory:", "It was never proved.")]
 
 
+def test_one_from_the_future_is_told_of(at: Workplace) -> None:
+    """It was proved, but dated by a clock that was wrong: the report says why it was not used."""
+    keep(at, OLD, at.memory)
+    ahead = archive(at.clock.now() + timedelta(days=400))
+    keep(at, ahead, at.memory)
+    located, passed_over = opened(at)
+    assert located.name == OLD
+    assert passed_over == [PassedOver(str(ahead), "memory:", "It is dated in the future.")]
+
+
 @pytest.mark.parametrize(
     "error", [DestinationUnavailable("No route."), NotFound("more: holds no such archive.")], ids=["gone", "removed"]
 )
