@@ -74,7 +74,12 @@ class Copy:
     @property
     def kin(self) -> tuple[Secret | None, bool]:
         """What another archive must share to stand in for this one; all of these are of one store."""
-        return self.archive.password, any(isinstance(record, Chunk) for record in self.archive.records)
+        return self.archive.password, self.of_memory
+
+    @property
+    def of_memory(self) -> bool:
+        """Whether there is any: what was made before an archive of none is not for rotation to judge."""
+        return any(isinstance(record, Chunk) for record in self.archive.records)
 
 
 @dataclass
@@ -91,7 +96,9 @@ class Place:
         if not good or any(name.created > now + TOLERANCE for name in self.copies):
             return set()
         newest = self.copies[good[-1]].kin
-        gone = set([name for name in good if self.copies[name].kin == newest][:-keep])
+        emptied = max((name for name in good if not self.copies[name].of_memory), default=good[0])
+        judged = [name for name in good if name >= emptied or not self.copies[name].of_memory]
+        gone = set([name for name in judged if self.copies[name].kin == newest][:-keep])
         for name in gone:
             del self.copies[name]
         return gone

@@ -248,7 +248,7 @@ class TwoMachines(RuleBasedStateMachine):
         for label in sorted(arrived):
             self._arrived(name, label)
         for waiting, label in sorted(self.waiting):
-            if label in arrived and self.waiting[waiting, label].password == password:
+            if label in arrived:  # whatever password it was sealed with
                 self._arrived(waiting, label)
         if not result.faults:
             assert result.exit_code == 0
