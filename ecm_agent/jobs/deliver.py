@@ -127,8 +127,7 @@ def deliver(job: Job, pending: Pending, context: Context, proved: Verified | Non
     """
     place = job.destinations.get(pending.destination)
     name = ArchiveName.parse(pending.archive)
-    path = job.state_dir / "staging" / pending.archive
-    if place is None or name is None or not path.exists():
+    if place is None or name is None or not (path := staged_path(job, name)).exists():
         return _give_up(job, pending, context)
     known: Verified | Staged | None = proved
     try:
